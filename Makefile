@@ -1,0 +1,54 @@
+# One command for each habit. `make` alone lists them.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+export DO_NOT_TRACK := 1
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 12
+
+.venv/done: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "proficio needs Python 3.11 or newer.")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: .venv/done ## the whole pipeline on a simulated cohort and a real Git repository (REPO=path)
+	$(BIN)/proficio demo $(if $(REPO),--repo "$(REPO)")
+
+test: .venv/done ## every test; those on Kafka need Java 17 and Maven
+	$(BIN)/pytest
+
+lint: .venv/done ## ruff, mypy, import-linter, sqlfluff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/sqlfluff lint dbt_project/models dbt_project/tests
+
+format: .venv/done ## let ruff and sqlfluff mend what they can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/done ## speed and memory as ratios in one run; a table, and bench.json
+	$(BIN)/python -m tests.benchmarks
+
+kafka: ## an Apache Kafka broker on 127.0.0.1:9092, from jars that Maven fetches (Java 17)
+	infra/kafka/broker .proficio/kafka 9092
+
+docs: .venv/done ## the dbt docs site, into .proficio/docs
+	$(BIN)/python -m flows.dbt_docs .proficio/docs
+
+seeds: .venv/done ## write dbt_project/seeds from the default framework
+	$(BIN)/python -m tests.seeds
+
+lock: ## refresh requirements.lock from pyproject.toml
+	$(BIN)/pip-compile --quiet --no-strip-extras --extra dev --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --allow-unsafe --output-file requirements.lock pyproject.toml
+
+clean: ## remove the environment, caches and local data
+	rm -rf .venv .proficio .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info infra/kafka/target bench.json
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+.PHONY: help demo test lint format bench kafka docs seeds lock clean

@@ -1,0 +1,1 @@
+"""The edges: event log, lake, warehouse, sources and sinks. All I/O stands here."""

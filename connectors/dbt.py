@@ -1,0 +1,101 @@
+"""Runs the dbt project in-process, from a copy in the data folder, so that the installed package stays untouched."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from schemas.errors import ProficioError, QualityError, StorageError
+
+_PACKAGED = Path(__file__).resolve().parent.parent / "dbt_project"
+_NOT_COPIED = shutil.ignore_patterns("target", "logs", "__pycache__")
+
+
+class DbtProject:
+    """The project's copy under `folder`, with `seeds` written into it, on the warehouse file given.
+
+    The manifest is kept between calls, so that only the first one parses the project.
+    """
+
+    def __init__(self, folder: Path, seeds: Mapping[str, str], warehouse: Path, memory: str) -> None:
+        self.folder = folder
+        self.digest = _refresh(folder, seeds)
+        self._environment = {
+            "PROFICIO_WAREHOUSE": str(warehouse),
+            "PROFICIO_WAREHOUSE_TEMP": str(folder / "spill"),
+            "PROFICIO_WAREHOUSE_MEMORY": memory,
+            "DO_NOT_TRACK": "1",
+            "DBT_LOG_FORMAT": "text",
+        }
+        self._manifest: Any = None
+
+    def invoke(self, command: str, *arguments: str) -> list[dict[str, Any]]:
+        """Run a dbt command; for each node its name, status and message. Raises where a node or the parse failed.
+
+        QualityError when data tests failed, StorageError when the disk is full, ProficioError otherwise.
+        """
+        os.environ.update(self._environment)
+        from dbt.cli.main import dbtRunner
+
+        paths = ["--project-dir", str(self.folder), "--profiles-dir", str(self.folder), "--quiet", "--no-use-colors",
+                 "--log-path", str(self.folder / "logs"), "--log-level", "none"]  # fmt: skip
+        try:
+            outcome = dbtRunner(manifest=self._manifest).invoke([command, *paths, *arguments])
+        finally:
+            _release()
+        if outcome.exception is not None:
+            raise ProficioError(f"dbt {command} did not run: {outcome.exception}", "See the message; mend the project.")
+        if command == "parse":
+            self._manifest = outcome.result
+            return []
+        results = [
+            {"name": result.node.name, "status": str(result.status), "message": result.message or ""}
+            for result in getattr(outcome.result, "results", ())
+            if hasattr(result, "node")
+        ]
+        if not outcome.success:
+            self._raise(command, results)
+        return results
+
+    def parse(self) -> None:
+        """Parse the project once; later calls then need not."""
+        self.invoke("parse")
+
+    def _raise(self, command: str, results: list[dict[str, Any]]) -> None:
+        failed = [one for one in results if one["status"] in ("error", "fail", "runtime error")]
+        lines = "\n".join(f"  {one['name']}: {' '.join(one['message'].split())[:300]}" for one in failed)
+        if any("No space left" in one["message"] or "Could not write" in one["message"] for one in failed):
+            raise StorageError(f"dbt {command} found no room on the disk:\n{lines}", "Make room and run it again.")
+        if command == "test":
+            raise QualityError(f"{len(failed)} dbt tests failed:\n{lines}", "Look at the rows that the tests name.")
+        raise ProficioError(f"dbt {command} failed:\n{lines}", f"The compiled SQL is under {self.folder / 'target'}.")
+
+
+def _refresh(folder: Path, seeds: Mapping[str, str]) -> str:
+    """Make the copy what the package and the seeds say; a digest of both."""
+    digest = sha256()
+    for path in sorted(_PACKAGED.rglob("*")):
+        if path.suffix in (".sql", ".yml") and not {"target", "logs"} & set(path.parts):
+            digest.update(path.read_bytes())
+    for name, text in sorted(seeds.items()):
+        digest.update(f"{name}\n{text}".encode())
+    stamp = folder / ".digest"
+    if not stamp.exists() or stamp.read_text() != digest.hexdigest():
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(_PACKAGED, folder, ignore=_NOT_COPIED)
+        for name, text in seeds.items():
+            (folder / "seeds" / f"{name}.csv").write_text(text, encoding="utf-8")
+        stamp.write_text(digest.hexdigest())
+    return digest.hexdigest()
+
+
+def _release() -> None:
+    """Close the warehouse, which dbt-duckdb keeps open for its process's life."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+    environment = DuckDBConnectionManager._ENV
+    if environment is not None:
+        environment.close()
+        DuckDBConnectionManager.close_all_connections()

@@ -1,0 +1,43 @@
+"""The event log: Kafka in production, one SQLite file on a laptop, behind one protocol."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, Protocol
+
+from schemas.records import Record, StoredRecord, Topic
+
+
+class Offsets(NamedTuple):
+    """A partition's first offset still held and the offset that the next record will get."""
+
+    begin: int
+    end: int
+
+
+class EventLog(Protocol):
+    """Topics of partitions of records. Keys choose partitions as Kafka's default partitioner does (murmur2).
+
+    Errors: UnavailableError when the log or a topic cannot be reached, StorageError when its disk refuses.
+    """
+
+    def create(self, topics: Iterable[Topic]) -> list[str]:
+        """Create the topics that are not there yet; their names. Existing topics are left as they are."""
+        ...
+
+    def append(self, topic: str, records: Iterable[Record]) -> int:
+        """Append records in order, and return how many once every one of them is durable.
+
+        Records of one key keep their order. Interrupted, a call may have appended some of them, none twice.
+        """
+        ...
+
+    def offsets(self, topic: str) -> dict[int, Offsets]:
+        """For each partition of a topic, the offsets that can be read now."""
+        ...
+
+    def read(self, topic: str, partition: int, begin: int, end: int) -> Iterator[StoredRecord]:
+        """The records at offsets begin ≤ offset < end, in order, in bounded memory. Compacted ones are passed over."""
+        ...
+
+    def close(self) -> None:
+        """Release connections."""
+        ...

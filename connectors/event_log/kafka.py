@@ -1,0 +1,163 @@
+"""The event log on Apache Kafka, by kafka-python."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import NewTopic
+from kafka.errors import KafkaError, MessageSizeTooLargeError, TopicAlreadyExistsError
+
+from connectors.event_log import Offsets
+from schemas.errors import InputError, ProficioError, UnavailableError
+from schemas.records import Record, StoredRecord, Topic
+
+_IDLE_SECONDS = 60
+
+
+class KafkaEventLog:
+    """See `EventLog`. The producer is idempotent and waits for all in-sync replicas.
+
+    `options` are kafka-python's own names (`security_protocol`, `sasl_mechanism`, `ssl_cafile` …) and reach every client.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        options: Mapping[str, Any] | None = None,
+        max_record_bytes: int = 1_000_000,
+        compression: str | None = "zstd",
+        delivery_seconds: float = 60.0,
+    ) -> None:
+        self._servers = bootstrap_servers
+        self._options = {"bootstrap_servers": bootstrap_servers.split(","), "client_id": "proficio", **(options or {})}
+        self._producer_options = {
+            "acks": "all",
+            "enable_idempotence": True,
+            "compression_type": compression,
+            "linger_ms": 5,
+            "batch_size": 262_144,
+            "max_request_size": max_record_bytes + 16_384,
+            "delivery_timeout_ms": int(delivery_seconds * 1000),
+            "request_timeout_ms": min(30_000, int(delivery_seconds * 1000)),
+            "max_block_ms": int(delivery_seconds * 1000),
+            "allow_auto_create_topics": False,
+        }
+        self._producer: Any = None
+        self._consumer: Any = None
+
+    def create(self, topics: Iterable[Topic]) -> list[str]:
+        """Create the topics that are not there yet; their names."""
+        with self._errors():
+            admin = KafkaAdminClient(**self._options)
+            try:
+                known = set(admin.list_topics())
+                missing = [topic for topic in topics if topic.name not in known]
+                for topic in missing:
+                    configs = {"cleanup.policy": "compact"} if topic.compacted else {}
+                    try:
+                        admin.create_topics(
+                            [NewTopic(topic.name, topic.partitions, topic.replication_factor, topic_configs=configs)]
+                        )
+                    except TopicAlreadyExistsError:
+                        continue
+            finally:
+                admin.close()
+        return [topic.name for topic in missing]
+
+    def append(self, topic: str, records: Iterable[Record]) -> int:
+        """Append records, and return how many once all in-sync replicas have every one of them."""
+        with self._errors(topic):
+            producer = self._open_producer()
+            futures = [
+                producer.send(
+                    topic,
+                    key=None if record.key is None else record.key.encode(),
+                    value=record.value,
+                    headers=[(name, value.encode()) for name, value in record.headers.items()],
+                )
+                for record in records
+            ]
+            producer.flush()
+            for future in futures:
+                future.get(timeout=0)
+        return len(futures)
+
+    def offsets(self, topic: str) -> dict[int, Offsets]:
+        """For each partition of a topic, the offsets that can be read now."""
+        with self._errors(topic):
+            consumer = self._open_consumer()
+            partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+            if not partitions:
+                raise UnavailableError(f"Topic {topic} does not exist on {self._servers}.", "Create it: proficio init.")
+            begins, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
+        return {item.partition: Offsets(begins[item], ends[item]) for item in sorted(partitions)}
+
+    def read(self, topic: str, partition: int, begin: int, end: int) -> Iterator[StoredRecord]:
+        """The records at offsets begin ≤ offset < end, in order."""
+        if begin >= end:
+            return
+        place = TopicPartition(topic, partition)
+        idle = 0
+        with self._errors(topic):
+            consumer = self._open_consumer()
+            consumer.assign([place])
+            consumer.seek(place, begin)
+            while consumer.position(place) < end:
+                batch = consumer.poll(timeout_ms=1000, max_records=2000).get(place, ())
+                idle = 0 if batch else idle + 1
+                if idle > _IDLE_SECONDS:
+                    raise UnavailableError(
+                        f"Kafka at {self._servers} sent nothing from {topic}-{partition} for {_IDLE_SECONDS} s.",
+                        "Check the broker: proficio doctor.",
+                    )
+                for message in batch:
+                    if message.offset >= end:
+                        return
+                    yield StoredRecord(
+                        topic,
+                        partition,
+                        message.offset,
+                        message.timestamp,
+                        None if message.key is None else message.key.decode(errors="replace"),
+                        message.value,
+                        {name: value.decode(errors="replace") for name, value in message.headers or ()},
+                    )
+
+    def close(self) -> None:
+        """Close the connections."""
+        for client in (self._producer, self._consumer):
+            if client is not None:
+                client.close()
+        self._producer = self._consumer = None
+
+    def _open_producer(self) -> Any:
+        if self._producer is None:
+            self._producer = KafkaProducer(**self._options, **self._producer_options)
+        return self._producer
+
+    def _open_consumer(self) -> Any:
+        if self._consumer is None:
+            self._consumer = KafkaConsumer(
+                **self._options, enable_auto_commit=False, auto_offset_reset="none", allow_auto_create_topics=False,
+                max_poll_records=2000, fetch_max_bytes=16 << 20, max_partition_fetch_bytes=8 << 20,
+            )  # fmt: skip
+        return self._consumer
+
+    @contextmanager
+    def _errors(self, topic: str = "") -> Iterator[None]:
+        try:
+            yield
+        except ProficioError:
+            raise
+        except MessageSizeTooLargeError as error:
+            raise InputError(
+                f"A record for {topic} is larger than the event log takes: {error}.",
+                "Raise event_log.max_record_bytes and the topic's max.message.bytes.",
+            ) from error
+        except (KafkaError, OSError) as error:
+            raise UnavailableError(
+                f"Kafka at {self._servers} cannot be used{f' for {topic}' if topic else ''}: "
+                f"{type(error).__name__} {error}.",
+                "Check event_log.bootstrap_servers, that the broker runs and that the topics exist: proficio doctor.",
+            ) from error

@@ -1,0 +1,197 @@
+"""The lake: Parquet files of statements, named by the log offsets they hold.
+
+`received=2026-11-24/xapi.statements-0-00000000000000000000-00000000000000009999.parquet` holds what topic xapi.statements,
+partition 0, offsets 0 to 9999 became. The names are the checkpoint of landing: they never overlap but for the moment in
+which a compacted file stands beside those it replaces, and then the wider one counts.
+"""
+
+import fcntl
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas.errors import StorageError, UnavailableError
+from schemas.lake import STATEMENTS
+
+_NAME = re.compile(r"(?P<topic>.+)-(?P<partition>\d+)-(?P<first>\d{20})-(?P<last>\d{20})\.parquet")
+_TEMPORARY = ".tmp"
+COMPACT_BELOW = 64 << 20  # files smaller than this are worth merging, bytes
+
+
+class LakeFile(NamedTuple):
+    """One published file and the offsets, first to last inclusive, that it accounts for."""
+
+    topic: str
+    partition: int
+    first: int
+    last: int
+    day: date
+    path: Path
+
+
+def published(lake: Path) -> list[LakeFile]:
+    """The files that count, in log order: those inside the range of a wider (compacted) one are left out."""
+    found = sorted(_all_files(lake), key=lambda file: (file.topic, file.partition, file.first, -file.last))
+    visible: list[LakeFile] = []
+    for file in found:
+        before = visible[-1] if visible else None
+        if before and (before.topic, before.partition) == (file.topic, file.partition) and file.last <= before.last:
+            continue
+        visible.append(file)
+    return visible
+
+
+def next_offsets(files: Iterable[LakeFile], topic: str) -> dict[int, int]:
+    """For each partition of a topic that has landed files, the first offset not landed yet."""
+    ends: dict[int, int] = {}
+    for file in files:
+        if file.topic == topic:
+            ends[file.partition] = max(ends.get(file.partition, 0), file.last + 1)
+    return ends
+
+
+def publish(lake: Path, table: pa.Table, topic: str, partition: int, first: int, last: int, day: date) -> LakeFile:
+    """Write a table as one file, wholly or not at all: temporary name, fsync, rename, fsync of the folder."""
+    folder = lake / f"received={day.isoformat()}"
+    path = folder / f"{topic}-{partition}-{first:020d}-{last:020d}.parquet"
+    with storage_errors(lake), _temporary(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+        _rename(temporary, path)
+    return LakeFile(topic, partition, first, last, day, path)
+
+
+def read(file: LakeFile) -> pa.Table:
+    """The rows of a file. StorageError, naming the file, where it is damaged."""
+    with readable(file.path):
+        return pq.ParquetFile(file.path).read()
+
+
+def sweep(lake: Path) -> int:
+    """Remove what a killed process left: temporary files, and files that a compacted one replaced. How many."""
+    with storage_errors(lake):
+        keep = {file.path for file in published(lake)}
+        leftovers = list(lake.glob(f"received=*/*{_TEMPORARY}"))
+        leftovers += [file.path for file in _all_files(lake) if file.path not in keep]
+        for path in leftovers:
+            path.unlink(missing_ok=True)
+    return len(leftovers)
+
+
+def compact(lake: Path, below: int = COMPACT_BELOW) -> tuple[int, int]:
+    """Merge neighbouring small files of one day and partition; how many files went in, how many came out.
+
+    A reader sees the old files or the new one, never both: the new name's range covers theirs (`published`).
+    """
+    merged = created = 0
+    for group in _neighbours(published(lake), below):
+        target = group[0].path.with_name(
+            f"{group[0].topic}-{group[0].partition}-{group[0].first:020d}-{group[-1].last:020d}.parquet"
+        )
+        with storage_errors(lake), _temporary(target) as temporary:
+            with pq.ParquetWriter(temporary, STATEMENTS, compression="zstd") as writer:
+                for file in group:
+                    with readable(file.path):
+                        for batch in pq.ParquetFile(file.path).iter_batches(batch_size=20_000):
+                            writer.write_batch(batch)
+            _rename(temporary, target)
+        for file in group:
+            file.path.unlink()
+        merged, created = merged + len(group), created + 1
+    return merged, created
+
+
+@contextmanager
+def locked(lake: Path) -> Iterator[None]:
+    """Hold the lake for writing. The lock goes with the process, however it ends. UnavailableError when taken."""
+    with storage_errors(lake):
+        lake.mkdir(parents=True, exist_ok=True)
+        handle = os.open(lake / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise UnavailableError(
+            f"Another process is landing into {lake}.", "Wait for it, or stop it; one lander at a time writes a lake."
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn the errors of a damaged Parquet file into a StorageError that names it."""
+    try:
+        yield
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
+        raise StorageError(
+            f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}",
+            "Move the file away; landing then writes its offsets again from the event log.",
+        ) from error
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn the errors of a full or read-only disk into a StorageError."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"{path} cannot be written: {error.strerror or error}.",
+            "Make room or make the folder writable, then run the command again: nothing was lost.",
+        ) from error
+
+
+def _all_files(lake: Path) -> Iterator[LakeFile]:
+    for path in lake.glob("received=*/*.parquet"):
+        if match := _NAME.fullmatch(path.name):
+            day = date.fromisoformat(path.parent.name.removeprefix("received="))
+            yield LakeFile(match["topic"], int(match["partition"]), int(match["first"]), int(match["last"]), day, path)
+
+
+def _neighbours(files: list[LakeFile], below: int) -> list[list[LakeFile]]:
+    by_place: dict[tuple[str, int, date], list[LakeFile]] = defaultdict(list)
+    for file in files:
+        if file.path.stat().st_size < below:
+            by_place[file.topic, file.partition, file.day].append(file)
+    groups = []
+    for small in by_place.values():
+        group = small[:1]
+        for before, file in pairwise(small):
+            if file.first != before.last + 1:
+                groups.append(group)
+                group = []
+            group.append(file)
+        groups.append(group)
+    return [group for group in groups if len(group) > 1]
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}{_TEMPORARY}")
+    try:
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _rename(temporary: Path, path: Path) -> None:
+    with temporary.open("rb") as written:
+        os.fsync(written.fileno())
+    temporary.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,67 @@
+"""Published copies of the marts: Parquet files and one DuckDB file, replaced atomically, so that no reader waits."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+
+from connectors.lake import storage_errors
+from connectors.warehouse import connected
+from schemas.errors import InputError
+
+DATABASE = "proficio.duckdb"
+
+
+def publish(warehouse: Path, folder: Path, marts: Sequence[str], database: bool) -> dict[str, int]:
+    """Copy marts from the warehouse into `folder`; rows of each. With `database`, into proficio.duckdb too."""
+    if not warehouse.exists():
+        raise InputError(f"There is no warehouse {warehouse} to publish from.", "Estimate first: proficio estimate.")
+    rows = {}
+    with storage_errors(folder), connected(warehouse, read_only=True) as connection:
+        folder.mkdir(parents=True, exist_ok=True)
+        connection.execute("set TimeZone = 'UTC'")
+        for mart in marts:
+            target = folder / f"{mart}.parquet"
+            temporary = _temporary(target)
+            try:
+                copied = connection.execute(f"copy {mart} to '{_quoted(temporary)}' (format parquet, compression zstd)")
+                rows[mart] = (copied.fetchone() or (0,))[0]
+                _swap(temporary, target)
+            except duckdb.CatalogException:
+                raise InputError(f"The warehouse has no {mart} yet.", "Estimate first: proficio estimate.") from None
+            finally:
+                temporary.unlink(missing_ok=True)
+    if database:
+        _publish_database(folder, marts)
+    return rows
+
+
+def _publish_database(folder: Path, marts: Sequence[str]) -> None:
+    target = folder / DATABASE
+    temporary = _temporary(target)
+    with storage_errors(folder):
+        try:
+            with duckdb.connect(str(temporary)) as connection:
+                connection.execute("set TimeZone = 'UTC'")
+                for mart in marts:
+                    source = _quoted(folder / f"{mart}.parquet")
+                    connection.execute(f"create table {mart} as from read_parquet('{source}')")
+            temporary.chmod(0o444)
+            _swap(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _temporary(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{os.getpid()}.tmp")
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
+
+
+def _swap(temporary: Path, target: Path) -> None:
+    with temporary.open("rb") as written:
+        os.fsync(written.fileno())
+    temporary.replace(target)

@@ -1,0 +1,177 @@
+"""Commits of Git repositories: local paths or clone URLs, new commits only."""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from schemas.errors import InputError, UnavailableError
+from schemas.xapi import Statement
+from transforms.commits import Commit, FileChange, statement
+
+_FORMAT = "%x1e%H%x1f%P%x1f%aN%x1f%aE%x1f%at%x1f%D%x1f%B%x1d"
+_URL = re.compile(r"^([a-z][a-z0-9+.-]*://|[^/\s]+@[^/\s]+:)", re.IGNORECASE)
+_RENAME = re.compile(r"(.*)\{(.*) => (.*)\}(.*)")
+
+
+@dataclass(frozen=True)
+class GitSource:
+    """Plain settings of the source: repositories, where mirrors of clone URLs are kept, seconds a Git call may take."""
+
+    repositories: tuple[str, ...]
+    mirrors: Path
+    timeout_seconds: float = 600
+
+
+def events(settings: GitSource, cursor: dict[str, Any] | None) -> Iterator[tuple[Statement, dict[str, Any]]]:
+    """Statements of all commits reachable from any branch or tag that were not before, oldest first.
+
+    The cursor holds, for each repository, the tips that were read ({"tips": {iri: [sha, …]}}); a tip that a force push
+    removed is left out of the question. A repository's new tips are stored with its last commit only, so a broken-off
+    read starts that repository again and sends the same ids.
+    """
+    tips: dict[str, list[str]] = dict((cursor or {}).get("tips", {}))
+    for repository in settings.repositories:
+        folder, iri = _open(repository, settings)
+        seen = [sha for sha in tips.get(iri, ()) if _holds(folder, sha)]
+        now = _git(folder, "for-each-ref", "--format=%(objectname)", "refs/heads", "refs/tags", "refs/remotes").split()
+        head = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD", allow_failure=True).split()
+        now = sorted({*now, *head})
+        if not now or now == sorted(seen):
+            continue
+        held: Statement | None = None
+        for commit in _log(folder, iri, now, seen):
+            if held is not None:
+                yield held, {"tips": dict(tips)}
+            held = statement(commit)
+        tips[iri] = now
+        if held is not None:
+            yield held, {"tips": dict(tips)}
+
+
+def _open(repository: str, settings: GitSource) -> tuple[Path, str]:
+    """A folder that Git can read, and the IRI of the repository. Clone URLs are mirrored, credentials left out."""
+    if _URL.match(repository):
+        public = _without_credentials(repository)
+        mirror = settings.mirrors / sha256(public.encode()).hexdigest()[:16]
+        if mirror.exists():
+            _git(mirror, "fetch", "--prune", "--tags", "--quiet", "origin", timeout=settings.timeout_seconds)
+        else:
+            settings.mirrors.mkdir(parents=True, exist_ok=True)
+            _git(settings.mirrors, "clone", "--mirror", "--quiet", "--", repository, str(mirror),
+                 timeout=settings.timeout_seconds, about=public)  # fmt: skip
+        return mirror, public
+    folder = Path(repository).expanduser().resolve()
+    if not folder.is_dir() or not _git(folder, "rev-parse", "--git-dir", allow_failure=True):
+        raise InputError(
+            f"{repository} is no Git repository.", "Give the path of a repository's folder, or a clone URL."
+        )
+    origin = _git(folder, "config", "--get", "remote.origin.url", allow_failure=True).strip()
+    iri = _without_credentials(origin) if "://" in origin else folder.as_uri()
+    return folder, iri
+
+
+def _without_credentials(url: str) -> str:
+    if "://" not in url:  # git@host:path
+        host, _, path = url.partition(":")
+        return f"ssh://{host}/{quote(path)}"
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], path=parts.path.removesuffix("/")))
+
+
+def _holds(folder: Path, sha: str) -> bool:
+    return bool(_git(folder, "rev-parse", "--verify", "--quiet", f"{sha}^{{commit}}", allow_failure=True))
+
+
+def _log(folder: Path, iri: str, tips: list[str], seen: list[str]) -> Iterator[Commit]:
+    command = ["git", "-c", "core.quotePath=false", "-C", str(folder), "log", "--stdin", "--topo-order", "--reverse",
+               "--use-mailmap", "--numstat", "-M", "--no-color", "--no-show-signature", "--encoding=UTF-8",
+               "--decorate=full", f"--format={_FORMAT}"]  # fmt: skip
+    revisions = "\n".join([*tips, *(f"^{sha}" for sha in seen)]) + "\n"
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        stdin, stdout, stderr = (
+            cast(BinaryIO, process.stdin),
+            cast(BinaryIO, process.stdout),
+            cast(BinaryIO, process.stderr),
+        )
+        stdin.write(revisions.encode())
+        stdin.close()
+        for record in _records(stdout):
+            yield _commit(iri, record)
+        complaint = stderr.read().decode(errors="replace").strip()
+    if process.returncode:
+        raise UnavailableError(f"git log failed in {folder}: {complaint}", "Check the repository: git fsck.")
+
+
+def _records(stream: BinaryIO) -> Iterator[str]:
+    """The output of git log, cut at the record separator, a commit at a time."""
+    rest = b""
+    while chunk := stream.read(1 << 16):
+        *whole, rest = (rest + chunk).split(b"\x1e")
+        for record in whole:
+            if record.strip():
+                yield record.decode(errors="replace")
+    if rest.strip():
+        yield rest.decode(errors="replace")
+
+
+def _commit(iri: str, record: str) -> Commit:
+    head, _, changes = record.partition("\x1d")
+    sha, parents, name, email, authored, decoration, message = head.split("\x1f", 6)
+    tags = tuple(
+        one.strip().removeprefix("tag: refs/tags/") for one in decoration.split(",") if "tag: refs/tags/" in one
+    )
+    return Commit(
+        repository=iri,
+        sha=sha,
+        parents=tuple(parents.split()),
+        author_name=name,
+        author_email=email,
+        authored_at=datetime.fromtimestamp(int(authored), UTC),
+        message=message.strip(),
+        files=tuple(_change(line) for line in changes.splitlines() if line.count("\t") >= 2),
+        tags=tags,
+    )
+
+
+def _change(line: str) -> FileChange:
+    added, deleted, path = line.split("\t", 2)
+    before = None
+    if " => " in path:
+        braces = _RENAME.fullmatch(path)
+        if braces:
+            start, old, new, end = braces.groups()
+            before, path = f"{start}{old}{end}".replace("//", "/"), f"{start}{new}{end}".replace("//", "/")
+        else:
+            before, path = path.split(" => ", 1)
+    return FileChange(path, None if added == "-" else int(added), None if deleted == "-" else int(deleted), before)
+
+
+def _git(folder: Path, *arguments: str, timeout: float = 60, allow_failure: bool = False, about: str = "") -> str:
+    command = ["git", "-c", "core.quotePath=false", "-C", str(folder), *arguments]
+    never_ask = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    try:
+        done = subprocess.run(
+            command, capture_output=True, timeout=timeout, stdin=subprocess.DEVNULL, env=never_ask, check=False
+        )
+    except FileNotFoundError:
+        raise UnavailableError(
+            "The command git is not installed.", "Install Git, or leave the git source out."
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise UnavailableError(
+            f"git {arguments[0]} of {about or folder} took longer than {timeout:.0f} s.",
+            "Raise sources.git.timeout_seconds, or check the network.",
+        ) from None
+    if done.returncode and not allow_failure:
+        complaint = done.stderr.decode(errors="replace").strip()
+        raise UnavailableError(
+            f"git {arguments[0]} of {about or folder} failed: {complaint}", "Check the address and your access to it."
+        )
+    return done.stdout.decode(errors="replace") if not done.returncode else ""

@@ -1,0 +1,136 @@
+"""The warehouse: one DuckDB file that dbt writes. Here: what stands around a dbt run, and nothing of the models."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+
+from connectors import lake
+from schemas.errors import StorageError, UnavailableError
+from schemas.lake import STATEMENTS
+
+_SETUP = """
+create schema if not exists lake;
+create table if not exists lake.offsets (
+    topic varchar, log_partition integer, next_offset bigint, primary key (topic, log_partition)
+);
+create table if not exists lake.progress (load_id bigint, finished_load_id bigint);
+create table if not exists lake.seeds (digest varchar);
+insert into lake.progress select 0, 0 where not exists (from lake.progress);
+"""
+
+
+@dataclass(frozen=True)
+class Load:
+    """One estimating run: its number, the files it takes up, and whether it starts from nothing."""
+
+    load_id: int
+    files: tuple[lake.LakeFile, ...]
+    full_refresh: bool
+
+
+def begin_load(warehouse: Path, lake_folder: Path, seeds_digest: str, full_refresh: bool = False) -> Load:
+    """Set `lake.statements` to what landed since the last finished load, and number the load.
+
+    A load that broke off left its number behind unfinished; the next one takes up its statements too. Other seeds
+    than those of the last finished load (framework, rules, parameters) ask for a full refresh.
+    """
+    with connected(warehouse) as connection:
+        connection.execute(_SETUP)
+        digest = connection.execute("select digest from lake.seeds").fetchone()
+        full = full_refresh or digest is None or digest[0] != seeds_digest
+        if full:
+            connection.execute("delete from lake.offsets; update lake.progress set finished_load_id = 0")
+        taken = {
+            (topic, partition): offset
+            for topic, partition, offset in connection.execute("from lake.offsets").fetchall()
+        }
+        files = tuple(
+            file for file in lake.published(lake_folder) if file.last >= taken.get((file.topic, file.partition), 0)
+        )
+        for file in files:
+            with lake.readable(file.path):
+                pq.read_metadata(file.path)
+        connection.execute("update lake.progress set load_id = load_id + 1")
+        connection.execute(f"create or replace view lake.statements as {_statements(files)}")
+        (load_id,) = connection.execute("select load_id from lake.progress").fetchone() or (0,)
+    return Load(load_id, files, full)
+
+
+def finish_load(warehouse: Path, load: Load, seeds_digest: str) -> None:
+    """Note that every model has taken up a load: the next one starts behind it."""
+    ends: dict[tuple[str, int], int] = {}
+    for file in load.files:
+        ends[file.topic, file.partition] = max(ends.get((file.topic, file.partition), 0), file.last + 1)
+    with connected(warehouse) as connection:
+        connection.execute("begin")
+        if ends:
+            connection.executemany(
+                "insert or replace into lake.offsets values (?, ?, ?)",
+                [(topic, partition, offset) for (topic, partition), offset in ends.items()],
+            )
+        connection.execute("update lake.progress set finished_load_id = ?", [load.load_id])
+        connection.execute("delete from lake.seeds")
+        connection.execute("insert into lake.seeds values (?)", [seeds_digest])
+        connection.execute("commit")
+
+
+def rows(database: Path, query: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    """The rows of a query on a DuckDB file, opened read-only, as dictionaries."""
+    with connected(database, read_only=True) as connection:
+        cursor = connection.execute(query, parameters)
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def parquet_rows(path: Path, query: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    """The rows of a query on one Parquet file, there called `mart`, as dictionaries."""
+    with lake.readable(path):
+        table = pq.read_table(path, memory_map=True)
+    with duckdb.connect() as connection:
+        connection.register("mart", table)
+        cursor = connection.execute(f"set TimeZone = 'UTC'; {query}", parameters)
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _statements(files: Sequence[lake.LakeFile]) -> str:
+    columns = ", ".join(STATEMENTS.names)
+    if files:
+        paths = ", ".join("'" + str(file.path).replace("'", "''") + "'" for file in files)
+        relation = f"read_parquet([{paths}], hive_partitioning = false)"
+    else:
+        with duckdb.connect() as connection:
+            connection.register("empty", STATEMENTS.empty_table())
+            described = connection.execute("describe empty").fetchall()
+        relation = "(select " + ", ".join(f"null::{kind} as {name}" for name, kind, *_ in described) + " limit 0)"
+    return (
+        f"select {columns}, (select load_id from lake.progress) as load_id from {relation} as files "  # noqa: S608
+        "where not exists (select 1 from lake.offsets as taken where taken.topic = files.topic "
+        "and taken.log_partition = files.log_partition and files.log_offset < taken.next_offset)"
+    )
+
+
+@contextmanager
+def connected(path: Path, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = duckdb.connect(str(path), read_only=read_only)
+    except duckdb.IOException as error:
+        if "lock" in str(error):
+            raise UnavailableError(
+                f"The warehouse {path} is held by another process.", "Wait for it to end; one at a time estimates."
+            ) from error
+        raise StorageError(
+            f"The warehouse {path} cannot be opened: {error}", "Check the disk and the folder."
+        ) from error
+    try:
+        yield connection
+    except duckdb.IOException as error:
+        raise StorageError(f"{path} cannot be read or written: {error}", "Check the disk and the folder.") from error
+    finally:
+        connection.close()

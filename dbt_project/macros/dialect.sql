@@ -1,0 +1,45 @@
+{# Everything in which DuckDB and other engines differ stands here. #}
+
+{% macro uuid_type() %}{{ return(adapter.dispatch('uuid_type', 'proficio')()) }}{% endmacro %}
+{% macro default__uuid_type() %}varchar{% endmacro %}
+{% macro duckdb__uuid_type() %}uuid{% endmacro %}
+
+{% macro days_between(earlier, later) %}{{ return(adapter.dispatch('days_between', 'proficio')(earlier, later)) }}{% endmacro %}
+{% macro default__days_between(earlier, later) -%}
+    ((unix_micros({{ later }}) - unix_micros({{ earlier }})) / 86400000000.0)
+{%- endmacro %}
+{% macro duckdb__days_between(earlier, later) -%}
+    ((epoch_us({{ later }}) - epoch_us({{ earlier }})) / 86400000000.0)
+{%- endmacro %}
+
+{% macro json_text(column, path) %}{{ return(adapter.dispatch('json_text', 'proficio')(column, path)) }}{% endmacro %}
+{% macro default__json_text(column, path) %}get_json_object({{ column }}, '{{ path }}'){% endmacro %}
+{% macro duckdb__json_text(column, path) %}json_extract_string({{ column }}, '{{ path }}'){% endmacro %}
+
+{% macro text_hash(text) %}{{ return(adapter.dispatch('text_hash', 'proficio')(text)) }}{% endmacro %}
+{% macro default__text_hash(text) %}xxhash64({{ text }}){% endmacro %}
+{% macro duckdb__text_hash(text) %}hash({{ text }}){% endmacro %}
+
+{% macro join_text(list, separator) %}{{ return(adapter.dispatch('join_text', 'proficio')(list, separator)) }}{% endmacro %}
+{% macro default__join_text(list, separator) %}array_join({{ list }}, '{{ separator }}'){% endmacro %}
+{% macro duckdb__join_text(list, separator) %}array_to_string({{ list }}, '{{ separator }}'){% endmacro %}
+
+{% macro element(list, position) %}{{ return(adapter.dispatch('element', 'proficio')(list, position)) }}{% endmacro %}
+{% macro default__element(list, position) %}element_at({{ list }}, {{ position }}){% endmacro %}
+{% macro duckdb__element(list, position) %}{{ list }}[{{ position }}]{% endmacro %}
+
+{% macro list_of(items) %}{{ return(adapter.dispatch('list_of', 'proficio')(items)) }}{% endmacro %}
+{% macro default__list_of(items) %}array({{ items | join(', ') }}){% endmacro %}
+{% macro duckdb__list_of(items) %}[{{ items | join(', ') }}]{% endmacro %}
+
+{# Σ left[k] · right[k] of two lists of numbers. #}
+{% macro dot(left, right) %}{{ return(adapter.dispatch('dot', 'proficio')(left, right)) }}{% endmacro %}
+{% macro default__dot(left, right) -%}
+    aggregate(zip_with({{ left }}, {{ right }}, (l, r) -> l * r), cast(0 as double), (total, term) -> total + term)
+{%- endmacro %}
+{% macro duckdb__dot(left, right) %}list_dot_product({{ left }}, {{ right }}){% endmacro %}
+
+{# 128 bits that stand for a text, in the narrowest type there is: what sorts and joins run on. #}
+{% macro digest(text) %}{{ return(adapter.dispatch('digest', 'proficio')(text)) }}{% endmacro %}
+{% macro default__digest(text) %}md5({{ text }}){% endmacro %}
+{% macro duckdb__digest(text) %}cast(md5({{ text }}) as uuid){% endmacro %}

@@ -1,0 +1,20 @@
+{# The grid of abilities, as columns: one expression or column name for each point, `_00` to the last. #}
+
+{% macro points() %}{{ return(range(var('grid_points'))) }}{% endmacro %}
+
+{# Columns "prefix_00, prefix_01, …" as a list of names. #}
+{% macro grid_columns(prefix) -%}
+    {%- set names = [] -%}
+    {%- for k in points() -%}{%- do names.append(prefix ~ '_' ~ '%02d' % k) -%}{%- endfor -%}
+    {{ return(names) }}
+{%- endmacro %}
+
+{# The ability at point k, as a number. #}
+{% macro ability(k) %}{{ return('(' ~ (var('grid_low') + var('grid_step') * k) ~ ')') }}{% endmacro %}
+
+{# A text for each point, {k} standing for its two digits. #}
+{% macro each_point(text) -%}
+    {%- set texts = [] -%}
+    {%- for k in points() -%}{%- do texts.append(text | replace('{k}', '%02d' % k)) -%}{%- endfor -%}
+    {{ return(texts) }}
+{%- endmacro %}

@@ -1,0 +1,40 @@
+{# The last load whose estimates are complete. What came later is new, also after a run that broke off. #}
+{% macro finished_load() %}(select progress.finished_load_id from {{ source('lake', 'progress') }} as progress){% endmacro %}
+
+{# Removes what a load that broke off had written. #}
+{% macro forget_unfinished(rows) %}delete from {{ rows }} where load_id > {{ finished_load() }}{% endmacro %}
+
+{# Removes evidence that is to be read anew: of statements voided since, and of a load that broke off. #}
+{% macro forget_touched_evidence(evidence) %}
+    delete from {{ evidence }}
+    where
+        load_id > {{ finished_load() }}
+        or statement_id in (
+            select statement_id from {{ ref('int_touched_statements') }} where load_id <= {{ finished_load() }}
+        )
+{% endmacro %}
+
+{# For each person the load whose states and estimates count. Older rows stand beside them until compact_states. #}
+{% macro newest_states() %}
+    (select person_key, max(load_id) as load_id from {{ ref('int_competency_states') }} group by person_key)
+{% endmacro %}
+
+{# Removes states and estimates that newer ones replaced, once they are the greater part. #}
+{% macro compact_states() %}
+    {% set states = ref('int_competency_states') %}
+    {% set rows = run_query("select count(*) from " ~ states).columns[0][0] %}
+    {% set kept = run_query("select count(*) from " ~ states ~ " inner join " ~ newest_states() ~ " as newest using (person_key, load_id)").columns[0][0] %}
+    {% if rows > 2 * kept %}
+        {% for table in [ref('int_estimates'), states] %}
+            {% do run_query(
+                "create or replace table " ~ table ~ " as select kept.* from " ~ table ~ " as kept inner join "
+                ~ newest_states() ~ " as newest using (person_key, load_id)"
+            ) %}
+        {% endfor %}
+    {% endif %}
+{% endmacro %}
+
+{# The instant that staleness is judged by. #}
+{% macro as_of() -%}
+    {%- if var('as_of') -%} cast('{{ var('as_of') }}' as timestamp with time zone) {%- else -%} current_timestamp {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,342 @@
+-- depends_on: {{ ref('int_touched_statements') }}
+{{ config(
+    incremental_strategy='append',
+    pre_hook="{% if is_incremental() %}{{ forget_unfinished(this) }}{% endif %}"
+) }}
+
+{#- Folds evidence into the two sums of log-likelihood that are all the estimator keeps of a person_key and competency.
+    Evidence newer than what was folded is added to the discounted sums; a person_key with late or withdrawn evidence is
+    folded anew from their own evidence. A person's states are those of their newest load: older ones stand until
+    compact_states removes them. transforms/estimator.py is the same in numpy (`fold`). -#}
+
+with parameters as (
+
+    select * from {{ ref('estimator_parameters') }}
+
+),
+
+{% if is_incremental() %}
+    touched_people as (
+
+        select
+            person_key,
+            min(struct_pack(at := occurred_at, id := statement_id)) as first_touched
+        from {{ ref('int_touched_statements') }}
+        group by person_key
+
+    ),
+
+    newest_loads as (
+
+        select
+            states.person_key,
+            max(states.load_id) as load_id
+        from {{ this }} as states
+        inner join touched_people on states.person_key = touched_people.person_key
+        group by states.person_key
+
+    ),
+
+    previous as (
+
+        select states.*
+        from {{ this }} as states
+        inner join newest_loads
+            on states.person_key = newest_loads.person_key and states.load_id = newest_loads.load_id
+        where states.evidence_count > 0
+
+    ),
+
+    previous_people as (
+
+        select
+            person_key,
+            max(pieces) as pieces,
+            max(newest_at) as newest_at,
+            max(newest_statement_id) as newest_statement_id
+        from previous
+        group by person_key
+
+    ),
+
+    people as (
+
+        select
+            touched_people.person_key,
+            previous_people.pieces,
+            previous_people.newest_at,
+            previous_people.newest_statement_id,
+            previous_people.person_key is null
+            or touched_people.first_touched > struct_pack(
+                at := previous_people.newest_at, id := previous_people.newest_statement_id
+            ) as is_in_order
+        from touched_people
+        left join previous_people on touched_people.person_key = previous_people.person_key
+
+    ),
+
+    to_fold as (
+
+        select
+            evidence.person_key,
+            evidence.competency,
+            evidence.attempt_key,
+            evidence.occurred_at,
+            evidence.statement_id,
+            evidence.outcome,
+            evidence.weight,
+            evidence.difficulty,
+            people.is_in_order
+        from {{ ref('int_evidence') }} as evidence
+        inner join people on evidence.person_key = people.person_key and people.is_in_order
+        where evidence.load_id > {{ finished_load() }}
+
+        union all
+
+        select
+            evidence.person_key,
+            evidence.competency,
+            evidence.attempt_key,
+            evidence.occurred_at,
+            evidence.statement_id,
+            evidence.outcome,
+            evidence.weight,
+            evidence.difficulty,
+            people.is_in_order
+        from {{ ref('int_evidence') }} as evidence
+        inner join people on evidence.person_key = people.person_key and not people.is_in_order
+
+    ),
+
+    attempts as (
+
+        -- Empty, and the search of all evidence with it, where no effect of a second attempt is estimated.
+        select distinct to_fold.attempt_key
+        from to_fold
+        cross join parameters
+        where to_fold.is_in_order and (parameters.after_failure <> 0 or parameters.after_success <> 0)
+
+    ),
+
+    earlier_attempts as (
+
+        select
+            earlier.attempt_key,
+            max_by(earlier.outcome, struct_pack(at := earlier.occurred_at, id := earlier.statement_id)) as outcome
+        from {{ ref('int_evidence') }} as earlier
+        inner join attempts on earlier.attempt_key = attempts.attempt_key
+        where earlier.load_id <= {{ finished_load() }}
+        group by earlier.attempt_key
+
+    ),
+{% else %}
+    to_fold as (
+
+        select
+            person_key,
+            competency,
+            attempt_key,
+            occurred_at,
+            statement_id,
+            outcome,
+            weight,
+            difficulty
+        from {{ ref('int_evidence') }}
+
+    ),
+{% endif %}
+
+in_sequence as (
+
+    select
+        to_fold.*,
+        dense_rank() over (
+            partition by to_fold.person_key
+            order by to_fold.occurred_at desc, to_fold.statement_id desc
+        ) - 1 as later_pieces,
+        first_value(to_fold.occurred_at) over (
+            partition by to_fold.person_key
+            order by to_fold.occurred_at desc, to_fold.statement_id desc
+        ) as person_newest_at,
+        lag(to_fold.outcome) over (
+            partition by to_fold.attempt_key
+            order by to_fold.occurred_at, to_fold.statement_id
+        ) as previous_outcome
+    from to_fold
+
+),
+
+discounted as (
+
+    select
+        in_sequence.person_key,
+        in_sequence.competency,
+        in_sequence.occurred_at,
+        in_sequence.statement_id,
+        in_sequence.later_pieces,
+        in_sequence.weight,
+        in_sequence.outcome,
+        pow(2, -{{ days_between('in_sequence.occurred_at', 'in_sequence.person_newest_at') }} / parameters.half_life_days)
+        * pow(parameters.fast_retention, in_sequence.later_pieces) as fast_discount,
+        pow(2, -{{ days_between('in_sequence.occurred_at', 'in_sequence.person_newest_at') }} / parameters.half_life_days)
+        * pow(parameters.slow_retention, in_sequence.later_pieces) as slow_discount,
+        parameters.slope,
+        case
+            {% if is_incremental() %}
+                when coalesce(in_sequence.previous_outcome, earlier_attempts.outcome) is null then 0
+                when coalesce(in_sequence.previous_outcome, earlier_attempts.outcome) >= 0.5
+                    then parameters.after_success
+            {% else %}
+                when in_sequence.previous_outcome is null then 0
+                when in_sequence.previous_outcome >= 0.5 then parameters.after_success
+            {% endif %}
+            else parameters.after_failure
+        end - parameters.slope * in_sequence.difficulty as logit_at_zero
+    from in_sequence
+    cross join parameters
+    {% if is_incremental() %}
+        left join earlier_attempts
+            on in_sequence.is_in_order and in_sequence.attempt_key = earlier_attempts.attempt_key
+    {% endif %}
+
+),
+
+likelihoods as (
+
+    select
+        *,
+        {% for k in points() -%}
+            weight * (
+                outcome * (logit_at_zero + slope * {{ ability(k) }})
+                - ln(1 + exp(logit_at_zero + slope * {{ ability(k) }}))
+            ) as likelihood_{{ '%02d' % k }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from discounted
+
+),
+
+folded as (
+
+    select
+        person_key,
+        competency,
+        max(later_pieces) + 1 as pieces,
+        max(occurred_at) as newest_at,
+        max(struct_pack(at := occurred_at, id := statement_id)).id as newest_statement_id,
+        count(*) as evidence_count,
+        sum(fast_discount * weight) as evidence_weight,
+        max(occurred_at) as last_evidence_at,
+        {% for k in points() -%}
+            sum(fast_discount * likelihood_{{ '%02d' % k }}) as fast_{{ '%02d' % k }},
+            sum(slow_discount * likelihood_{{ '%02d' % k }}) as slow_{{ '%02d' % k }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from likelihoods
+    group by person_key, competency
+
+),
+
+folded_people as (
+
+    select
+        person_key,
+        max(pieces) as pieces,
+        max(newest_at) as newest_at,
+        max(struct_pack(at := newest_at, id := newest_statement_id)).id as newest_statement_id
+    from folded
+    group by person_key
+
+),
+
+{% if is_incremental() %}
+    carried as (
+
+        select
+            previous.*,
+            pow(2, -{{ days_between('previous.newest_at', 'folded_people.newest_at') }} / parameters.half_life_days)
+            * pow(parameters.fast_retention, folded_people.pieces) as fast_discount,
+            pow(2, -{{ days_between('previous.newest_at', 'folded_people.newest_at') }} / parameters.half_life_days)
+            * pow(parameters.slow_retention, folded_people.pieces) as slow_discount
+        from previous
+        inner join people on previous.person_key = people.person_key and people.is_in_order
+        inner join folded_people on previous.person_key = folded_people.person_key
+        cross join parameters
+
+    ),
+
+    merged as (
+
+        select
+            coalesce(folded.person_key, carried.person_key) as person_key,
+            coalesce(folded.competency, carried.competency) as competency,
+            coalesce(folded.evidence_count, 0) + coalesce(carried.evidence_count, 0) as evidence_count,
+            coalesce(folded.evidence_weight, 0)
+            + coalesce(carried.evidence_weight * carried.fast_discount, 0) as evidence_weight,
+            coalesce(folded.last_evidence_at, carried.last_evidence_at) as last_evidence_at,
+            {% for k in grid_columns('fast') + grid_columns('slow') -%}
+                coalesce(folded.{{ k }}, 0) + coalesce(carried.{{ k }} * carried.{{ k[:4] }}_discount, 0)
+                    as {{ k }}{{ ',' if not loop.last }}
+            {% endfor %}
+        from folded
+        full outer join carried on folded.person_key = carried.person_key and folded.competency = carried.competency
+
+    ),
+
+    withdrawn as (
+
+        -- All evidence of these people was withdrawn: a row that counts none replaces what stood here.
+        select distinct on (previous.person_key)
+            previous.* replace (
+                0 as pieces,
+                0 as evidence_count,
+                0 as evidence_weight,
+                progress.load_id as load_id
+            )
+        from previous
+        inner join people on previous.person_key = people.person_key and not people.is_in_order
+        cross join {{ source('lake', 'progress') }} as progress
+        where previous.person_key not in (select person_key from folded_people)
+
+    )
+
+    select
+        merged.person_key,
+        merged.competency,
+        folded_people.pieces
+        + case when people.is_in_order then coalesce(people.pieces, 0) else 0 end as pieces,
+        folded_people.newest_at,
+        folded_people.newest_statement_id,
+        merged.evidence_count,
+        merged.evidence_weight,
+        merged.last_evidence_at,
+        {{ (grid_columns('fast') + grid_columns('slow')) | join(',\n        ') }},
+        progress.load_id
+    from merged
+    inner join folded_people on merged.person_key = folded_people.person_key
+    inner join people on merged.person_key = people.person_key
+    cross join {{ source('lake', 'progress') }} as progress
+
+    union all
+
+    select * from withdrawn
+{% else %}
+    final as (
+
+        select
+            folded.person_key,
+            folded.competency,
+            folded_people.pieces,
+            folded_people.newest_at,
+            folded_people.newest_statement_id,
+            folded.evidence_count,
+            folded.evidence_weight,
+            folded.last_evidence_at,
+            {{ (grid_columns('fast') + grid_columns('slow')) | join(',\n            ') }},
+            progress.load_id
+        from folded
+        inner join folded_people on folded.person_key = folded_people.person_key
+        cross join {{ source('lake', 'progress') }} as progress
+
+    )
+
+    select * from final
+{% endif %}

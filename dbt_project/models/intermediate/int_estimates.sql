@@ -1,0 +1,245 @@
+{{ config(
+    incremental_strategy='append',
+    pre_hook="{% if is_incremental() %}{{ forget_unfinished(this) }}{% endif %}"
+) }}
+
+{#- The posterior of every competency of each person with new evidence, by messages between the competencies and the
+    general ability. What counts of a person are the estimates of the newest load among their states: see
+    newest_states. transforms/estimator.py is the same in numpy (`estimate`). -#}
+
+with parameters as (
+
+    select * from {{ ref('estimator_parameters') }}
+
+),
+
+transition as (
+
+    -- Rows and columns of the matrix T(g, θ), each as a list, so that a message is a dot product.
+    select
+        {% for k in points() -%}
+            array_agg(probability order by point) filter (where general_point = {{ k }}) as row_{{ '%02d' % k }},
+            array_agg(probability order by general_point) filter (where point = {{ k }}) as column_{{ '%02d' % k }}
+            {{- ',' if not loop.last }}
+        {% endfor %}
+    from {{ ref('estimator_transition') }}
+
+),
+
+grid as (
+
+    select
+        array_agg(ln(general_prior) order by point) as log_prior,
+        array_agg(ability order by point) as abilities,
+        array_agg(ability * ability order by point) as squares,
+        {% for level in range(1, 5) -%}
+            array_agg(above_level_{{ level }} order by point) as above_{{ level }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from {{ ref('estimator_grid') }}
+
+),
+
+states as (
+
+    select
+        all_states.*,
+        greatest({{ grid_columns('slow') | join(', ') }}) as slow_peak,
+        greatest({{ grid_columns('fast') | join(', ') }}) as fast_peak
+    from {{ ref('int_competency_states') }} as all_states
+    where all_states.load_id > {{ finished_load() }} and all_states.evidence_count > 0
+
+),
+
+slow_weights as (
+
+    select
+        person_key,
+        competency,
+        {{ list_of(each_point('exp(slow_{k} - slow_peak)')) }} as weights
+    from states
+
+),
+
+messages as (
+
+    select
+        slow_weights.person_key,
+        slow_weights.competency,
+        {% for g in points() -%}
+            ln({{ dot('slow_weights.weights', 'transition.row_%02d' % g) }}) as message_{{ '%02d' % g }}
+            {{- ',' if not loop.last }}
+        {% endfor %}
+    from slow_weights
+    cross join transition
+
+),
+
+message_sums as (
+
+    select
+        person_key,
+        {% for g in points() -%}
+            sum(message_{{ '%02d' % g }}) as total_{{ '%02d' % g }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from messages
+    group by person_key
+
+),
+
+general_without_own as (
+
+    select
+        message_sums.person_key,
+        competencies.competency,
+        {% for g in points() -%}
+            {{ element('grid.log_prior', g + 1) }}
+            + message_sums.total_{{ '%02d' % g }}
+            - coalesce(messages.message_{{ '%02d' % g }}, 0) as log_{{ '%02d' % g }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from message_sums
+    cross join {{ ref('framework_competencies') }} as competencies
+    cross join grid
+    left join messages
+        on message_sums.person_key = messages.person_key and competencies.competency = messages.competency
+
+),
+
+general_peaks as (
+
+    select
+        *,
+        greatest({{ grid_columns('log') | join(', ') }}) as log_peak
+    from general_without_own
+
+),
+
+general_weights as (
+
+    select
+        person_key,
+        competency,
+        {{ list_of(each_point('exp(log_{k} - log_peak)')) }} as weights
+    from general_peaks
+
+),
+
+{# Practice raises the prior by whole cells (shift_cells) and a part of one (shift_part), found in a padded list. #}
+priors as (
+
+    select
+        general_weights.person_key,
+        general_weights.competency,
+        states.pieces,
+        coalesce(states.evidence_count, 0) as evidence_count,
+        coalesce(states.evidence_weight, 0) as evidence_weight,
+        states.last_evidence_at,
+        {{ list_of(each_point('coalesce(exp(states.fast_{k} - states.fast_peak), 1)')) }} as fast_weights,
+        least(
+            cast(floor(parameters.practice * ln(1 + coalesce(states.evidence_count, 0)) / parameters.grid_step) as integer),
+            {{ var('grid_points') }}
+        ) as shift_cells,
+        parameters.practice * ln(1 + coalesce(states.evidence_count, 0)) / parameters.grid_step
+        - floor(parameters.practice * ln(1 + coalesce(states.evidence_count, 0)) / parameters.grid_step) as shift_part,
+        {{ list_of(
+            ['0.0'] * (var('grid_points') + 1)
+            + each_point(dot('general_weights.weights', 'transition.column_{k}'))
+        ) }} as padded_prior
+    from general_weights
+    cross join transition
+    cross join parameters
+    left join states
+        on general_weights.person_key = states.person_key and general_weights.competency = states.competency
+
+),
+
+unnormalised as (
+
+    select
+        priors.*,
+        {% for k in points() -%}
+            (
+                (1 - shift_part) * {{ element('padded_prior', (var('grid_points') + 2 + k) ~ ' - shift_cells') }}
+                + shift_part * {{ element('padded_prior', (var('grid_points') + 1 + k) ~ ' - shift_cells') }}
+            ) * {{ element('fast_weights', k + 1) }} as mass_{{ '%02d' % k }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from priors
+
+),
+
+totals as (
+
+    select
+        *,
+        {{ grid_columns('mass') | join(' + ') }} as total
+    from unnormalised
+
+),
+
+posteriors as (
+
+    select
+        person_key,
+        competency,
+        evidence_count,
+        evidence_weight,
+        last_evidence_at,
+        {{ list_of(each_point('mass_{k} / total')) }} as posterior,
+        {% for k in points() -%}
+            ({{ grid_columns('mass')[:k + 1] | join(' + ') }}) / total as below_{{ '%02d' % k }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from totals
+
+),
+
+summarised as (
+
+    select
+        posteriors.person_key,
+        posteriors.competency,
+        posteriors.evidence_count,
+        posteriors.evidence_weight,
+        posteriors.last_evidence_at,
+        {{ dot('posteriors.posterior', 'grid.abilities') }} as ability_mean,
+        grid.squares,
+        posteriors.posterior,
+        {% for share, name in [(0.05, 'ability_low'), (0.95, 'ability_high')] -%}
+            case
+                {% for k in points() -%}
+                    {{ 'when below_%02d >= %s then' % (k, share) if not loop.last else 'else' }}
+                    {{ ability(k) }} + {{ var('grid_step') }}
+                    * (({{ share }} - below_{{ '%02d' % k }}) / {{ element('posterior', k + 1) }} + 0.5)
+                {% endfor -%}
+            end as {{ name }},
+        {% endfor -%}
+        {% for level in range(1, 5) -%}
+            {{ dot('posteriors.posterior', 'grid.above_%s' % level) }} as p_at_least_{{ level }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from posteriors
+    cross join grid
+
+)
+
+select
+    summarised.person_key,
+    summarised.competency,
+    summarised.evidence_count,
+    summarised.evidence_weight,
+    summarised.last_evidence_at,
+    summarised.ability_mean,
+    sqrt(greatest({{ dot('summarised.posterior', 'summarised.squares') }} - ability_mean * ability_mean, 0)) as ability_sd,
+    summarised.ability_low,
+    summarised.ability_high,
+    summarised.p_at_least_1,
+    summarised.p_at_least_2,
+    summarised.p_at_least_3,
+    summarised.p_at_least_4,
+    case
+        when p_at_least_4 >= 0.5 then 4
+        when p_at_least_3 >= 0.5 then 3
+        when p_at_least_2 >= 0.5 then 2
+        when p_at_least_1 >= 0.5 then 1
+        else 0
+    end as level,
+    progress.load_id
+from summarised
+cross join {{ source('lake', 'progress') }} as progress

@@ -1,0 +1,19 @@
+select
+    people.person,
+    evidence.competency,
+    competencies.competency_name,
+    evidence.activity_id,
+    evidence.activity_name,
+    evidence.level as pitched_level,
+    levels.level_name as pitched_level_name,
+    evidence.difficulty,
+    evidence.outcome,
+    evidence.weight,
+    evidence.occurred_at,
+    cast(evidence.statement_id as varchar) as statement_id,
+    evidence.source,
+    evidence.rule_name
+from {{ ref('int_evidence') }} as evidence
+inner join {{ ref('framework_competencies') }} as competencies on evidence.competency = competencies.competency
+inner join {{ ref('int_people') }} as people on evidence.person_key = people.person_key
+inner join {{ ref('framework_levels') }} as levels on evidence.level = levels.level

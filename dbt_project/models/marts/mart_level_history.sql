@@ -1,0 +1,39 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='append_new_columns',
+    full_refresh=false,
+    pre_hook="{% if is_incremental() %}{{ forget_unfinished(this) }}{% endif %}"
+) }}
+
+-- What was known, when: a row for each competency of a person in each run that brought it evidence.
+-- A rebuild keeps the rows that stand here, for nothing else remembers them.
+with new_evidence as (
+
+    select distinct
+        person_key,
+        competency
+    from {{ ref('int_evidence') }}
+    where load_id > {{ finished_load() }}
+
+)
+
+select
+    people.person,
+    estimates.competency,
+    estimates.load_id,
+    cast({{ as_of() }} as timestamp with time zone) as estimated_at,
+    estimates.level,
+    estimates.p_at_least_1,
+    estimates.p_at_least_2,
+    estimates.p_at_least_3,
+    estimates.p_at_least_4,
+    estimates.ability_mean,
+    estimates.ability_sd,
+    estimates.evidence_weight,
+    estimates.last_evidence_at
+from {{ ref('int_estimates') }} as estimates
+inner join new_evidence
+    on estimates.person_key = new_evidence.person_key and estimates.competency = new_evidence.competency
+inner join {{ ref('int_people') }} as people on estimates.person_key = people.person_key
+where estimates.load_id > {{ finished_load() }}

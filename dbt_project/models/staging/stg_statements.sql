@@ -1,0 +1,81 @@
+{{ config(unique_key='statement_id', incremental_strategy='delete+insert') }}
+
+with incoming as (
+
+    select
+        cast(statement_id as {{ uuid_type() }}) as statement_id,
+        topic,
+        log_partition,
+        log_offset,
+        received_at,
+        load_id,
+        source,
+        occurred_at,
+        actor_id as person,
+        {{ digest('actor_id') }} as person_key,
+        actor_name as person_name,
+        verb_id,
+        activity_id,
+        activity_type,
+        activity_name,
+        platform,
+        score_scaled,
+        score_raw,
+        score_min,
+        score_max,
+        success,
+        completion,
+        voids,
+        cast(target_statement_id as {{ uuid_type() }}) as target_statement_id,
+        {{ join_text('parent_ids', ' ') }} || ' ' || {{ join_text('grouping_ids', ' ') }} as course_ids,
+        {{ json_text('context_extensions', '$."https://w3id.org/proficio/extensions/features"') }} as features,
+        {{ text_hash('statement') }} as statement_hash
+    from {{ source('lake', 'statements') }}
+
+),
+
+sent_again as (
+
+    select statement_id
+    from incoming
+    group by statement_id
+    having count(*) > 1
+
+),
+
+first_in_log as (
+
+    select *
+    from incoming
+    where statement_id not in (select statement_id from sent_again)
+
+    union all
+
+    (
+        select *
+        from incoming
+        where statement_id in (select statement_id from sent_again)
+        qualify row_number() over (
+            partition by statement_id
+            order by received_at, topic, log_partition, log_offset
+        ) = 1
+    )
+
+),
+
+new_statements as (
+
+    select first_in_log.*
+    from first_in_log
+    {% if is_incremental() %}
+        left join {{ this }} as known on first_in_log.statement_id = known.statement_id
+        where known.statement_id is null or first_in_log.received_at < known.received_at
+    {% endif %}
+
+)
+
+select
+    *,
+    {{ text_hash("concat_ws('|', coalesce(verb_id, ''), coalesce(activity_id, ''), coalesce(activity_type, ''), coalesce(activity_name, ''), coalesce(platform, ''), coalesce(source, ''), course_ids, coalesce(features, ''))") }}
+        as alignment_key
+from new_statements

@@ -1,0 +1,66 @@
+"""The command `proficio`."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.commands import inspect, output, pipeline, setup
+from flows.commands.demo import demo
+from schemas.errors import ProficioError
+
+app = typer.Typer(
+    name="proficio",
+    help="Turns what people do into what they can do: xAPI events in, competency levels out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+@app.callback()
+def _common(
+    context: typer.Context,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Settings file; else proficio.toml, searched from here upwards.")
+    ] = None,
+) -> None:
+    context.obj = config
+
+
+for command in (
+    setup.init, setup.doctor, pipeline.ingest, pipeline.pull, pipeline.land, pipeline.estimate, pipeline.publish,
+    pipeline.run, pipeline.stream, pipeline.compact, inspect.levels, inspect.rejected, inspect.status, demo,
+):  # fmt: skip
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line. Expected errors end in a message and their exit code, never in a traceback."""
+    _environment()
+    as_json = "--json" in sys.argv
+    try:
+        app(standalone_mode=True)
+    except ProficioError as error:
+        output.complain(error, as_json)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _environment() -> None:
+    """What the libraries read when they are imported: nothing is sent home, all state stands in the data folder."""
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
+
+
+if __name__ == "__main__":
+    main()

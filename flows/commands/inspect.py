@@ -1,0 +1,110 @@
+"""The commands that only look: levels, rejected, status. None of them needs Prefect."""
+
+import base64
+from typing import Annotated, Any
+
+import typer
+
+from flows.commands.common import Json, load
+from flows.commands.output import say, say_rows
+
+
+def levels(
+    context: typer.Context,
+    person: Annotated[str | None, typer.Argument(help="Identifier, mail address or name; everyone without it.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show levels as published, with their uncertainty.
+
+    Example: proficio levels ada@example.org --json
+    """
+    from flows.reading import levels as read
+
+    rows = read(load(context), person)
+    shown: list[dict[str, Any]] = rows
+    if not as_json:
+        shown = [
+            {
+                **row,
+                "level_name": f"({row['level_name']})" if row["insufficient_evidence"] else row["level_name"],
+                "p": "  ".join(f"{p:.2f}" for p in row["p_at_least"]),
+                "notes": "stale" if row["stale"] else "",
+            }
+            for row in rows
+            if person or row["evidence_count"]
+        ]
+    columns = {"person": "Person", "competency_name": "Competency", "level_name": "Level", "p": "P(level ≥ 1 2 3 4)",
+               "ability_mean": "Ability", "ability_sd": "±", "evidence_weight": "Evidence", "last_evidence_at": "Newest",
+               "notes": ""}  # fmt: skip
+    say_rows(shown, as_json, columns, "No levels yet.")
+    if not as_json and any(row["insufficient_evidence"] for row in shown):
+        say({}, False, "(in brackets: too little evidence of its own; estimated from the person's other competencies)")
+
+
+def rejected(
+    context: typer.Context,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Send those that would now be accepted round again.")
+    ] = False,
+    limit: Annotated[int, typer.Option(help="Show at most so many.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """List dead letters: what was refused, why, by which clause, from where.
+
+    Example: proficio rejected --replay
+    """
+    from flows.dead_letters import dead_letters
+    from flows.dead_letters import replay as send
+    from flows.opening import event_log, repairs
+
+    settings = load(context)
+    with event_log(settings) as log:
+        letters = list(dead_letters(log))
+        if replay:
+            sent, kept = send(log, letters, repairs(settings), settings.land.xapi_version)
+            say({"replayed": sent, "kept": kept}, as_json, f"{sent} went round again, {kept} are still refused.")
+            return
+    rows = [
+        {
+            "origin": letter.origin,
+            "source": letter.source,
+            "clause": letter.clause,
+            "path": letter.path,
+            "reason": letter.reason,
+            "rejected_at": letter.rejected_at,
+            "original_base64": base64.b64encode(letter.value).decode(),
+        }
+        for letter in (letters if as_json else letters[:limit])
+    ]
+    columns = {"origin": "From", "source": "Source", "clause": "Clause", "path": "At", "reason": "Reason"}
+    say_rows(rows, as_json, columns, "Nothing was rejected.")
+    if not as_json and len(letters) > limit:
+        say({}, False, f"… and {len(letters) - limit:,} more: --limit, or --json for all.")
+
+
+def status(context: typer.Context, as_json: Json = False) -> None:
+    """Show backlog, lag, dead letters, freshness and the last runs.
+
+    Example: proficio status
+    """
+    from flows.status import standing
+
+    told = standing(load(context))
+    runs = told["runs"]
+    sentence = (
+        f"Event log   {told['received']:,} received, {told['backlog']:,} waiting to be landed"
+        f"{_seconds(', the oldest for', told['lag_seconds'])}\n"
+        f"Lake        {told['files']:,} files, {told['landed_offsets']:,} records accounted for\n"
+        f"Rejected    {told['rejected']:,}\n"
+        f"Published   {told['published_at'] or 'never'}\n"
+        f"Last runs   " + ("\n            ".join(_run(run) for run in runs) or "none")
+    )
+    say(told, as_json, sentence)
+
+
+def _seconds(text: str, seconds: float | None) -> str:
+    return "" if seconds is None else f"{text} {seconds:,.0f} s"
+
+
+def _run(run: dict[str, Any]) -> str:
+    return f"{run['started_at']}  {run['run']}  {run['state']}" + (f": {run['error']}" if "error" in run else "")

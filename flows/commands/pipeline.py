@@ -1,0 +1,179 @@
+"""The commands that move data: ingest, pull, land, estimate, publish, run, stream, compact."""
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows.commands.common import Json, load
+from flows.commands.output import progress, say
+from schemas.errors import InputError
+
+
+def ingest(
+    context: typer.Context,
+    file: Annotated[
+        str, typer.Argument(help="NDJSON or a JSON array of xAPI statements, also .gz or .zst; - reads standard input.")
+    ],
+    source: Annotated[str, typer.Option(help="Name of the source that the rows will carry.")] = "file",
+    as_json: Json = False,
+) -> None:
+    """Append the statements of a file to the event log.
+
+    Example: zcat statements.ndjson.gz | proficio ingest -
+    """
+    from flows.pull import ingest as take
+
+    settings = load(context)
+    with progress("ingesting") as advance:
+        done = take(settings, None if file == "-" else Path(file), source, advance)
+    sentence = f"{done.appended:,} statements are in the event log."
+    say(asdict(done), as_json, sentence)
+    if done.rejected:
+        raise InputError(
+            f"{done.rejected:,} pieces of {file} are no statements and went to the dead letters.",
+            "See which and why: proficio rejected.",
+        )
+
+
+def pull(
+    context: typer.Context,
+    source: Annotated[
+        str | None, typer.Argument(help="Name of the source; all that are configured without it.")
+    ] = None,
+    places: Annotated[
+        list[str] | None, typer.Argument(help="For git: paths or clone URLs, instead of the settings'.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Append what is new in a source to the event log.
+
+    Example: proficio pull git .
+    """
+    from flows.pull import configured
+    from flows.pull import pull as take
+
+    settings = load(context)
+    for name in [source] if source else configured(settings):
+        with progress(f"pulling {name}") as advance:
+            done = take(settings, name, tuple(places or ()), progress=advance)
+        say(asdict(done), as_json, f"{done.source}: {done.appended:,} new statements are in the event log.")
+
+
+def land(context: typer.Context, as_json: Json = False) -> None:
+    """Validate what waits in the event log and land it in the lake, exactly once.
+
+    Example: proficio land
+    """
+    from flows.history import note_run
+    from flows.land import land as step
+
+    settings = load(context)
+    if _has_prefect_server():
+        from flows.deployed import land as land_flow
+
+        landed = land_flow(_config(context))["landed"]
+    else:
+        with progress("landing") as advance, note_run(settings, "land") as run:
+            landed = run["landed"] = asdict(step(settings, progress=advance))
+    say(landed, as_json, _landed(landed))
+
+
+def estimate(
+    context: typer.Context,
+    full_refresh: Annotated[
+        bool, typer.Option("--full-refresh", help="Estimate every level anew from all evidence.")
+    ] = False,
+    test: Annotated[bool, typer.Option("--test", help="Run the data tests of the dbt project too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring the levels up to date with the lake.
+
+    Example: proficio estimate --test
+    """
+    from flows.estimate import estimate as step
+    from flows.history import note_run
+
+    settings = load(context)
+    with note_run(settings, "estimate") as run:
+        done = run["estimated"] = asdict(step(settings, full_refresh, test=test))
+    kind = "from nothing" if done["full_refresh"] else "with what is new"
+    say(done, as_json, f"Levels are up to date, {kind}: {done['files']} files taken up.")
+
+
+def publish(context: typer.Context, as_json: Json = False) -> None:
+    """Publish the marts as Parquet files and as one read-only DuckDB file.
+
+    Example: proficio publish
+    """
+    from flows.publish import publish as step
+
+    settings = load(context)
+    done = asdict(step(settings))
+    rows = ", ".join(f"{name} {count:,}" for name, count in done["rows"].items())
+    say({"folder": str(settings.published), **done}, as_json, f"Published to {settings.published}: {rows}.")
+
+
+def run(
+    context: typer.Context,
+    full_refresh: Annotated[
+        bool, typer.Option("--full-refresh", help="Estimate every level anew from all evidence.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Run the nightly flow once: pull, land, estimate, publish.
+
+    Example: proficio run
+    """
+    load(context)
+    from flows.deployed import nightly
+
+    done = nightly(_config(context), full_refresh)
+    say(done, as_json, f"{_landed(done['landed'])} Levels are published.")
+
+
+def stream(
+    context: typer.Context,
+    seconds: Annotated[float | None, typer.Option("--for", help="Stop after so many seconds; else on Ctrl-C.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Keep levels up to date in micro-batches, seconds from event to level.
+
+    Example: proficio stream --for 60
+    """
+    load(context)
+    from flows.deployed import stream as stream_flow
+
+    done = stream_flow(_config(context), seconds)
+    say(done, as_json, f"{done['batches']} micro-batches. {_landed(done)}")
+
+
+def compact(context: typer.Context, as_json: Json = False) -> None:
+    """Merge small files of the lake.
+
+    Example: proficio compact
+    """
+    from connectors import lake
+
+    settings = load(context)
+    with lake.locked(settings.lake):
+        lake.sweep(settings.lake)
+        merged, created = lake.compact(settings.lake)
+    say({"merged": merged, "created": created}, as_json, f"{merged} small files became {created}.")
+
+
+def _landed(done: dict[str, Any]) -> str:
+    sentence = f"{done['landed']:,} statements landed."
+    if done["rejected"]:
+        sentence += f" {done['rejected']:,} rejected: see proficio rejected."
+    return sentence
+
+
+def _config(context: typer.Context) -> str | None:
+    return str(context.obj) if context.obj else None
+
+
+def _has_prefect_server() -> bool:
+    return bool(os.environ.get("PREFECT_API_URL"))

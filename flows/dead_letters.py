@@ -1,0 +1,77 @@
+"""Dead letters: records that could not be landed, with the reason, the clause and where they came from."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from connectors.event_log import EventLog
+from schemas.records import REJECTED, STATEMENTS, Record, StoredRecord
+from schemas.repairs import Repair
+from transforms.statements import RefusedStatement, Rejection, judge, key_of, parse
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A rejected record: original bytes, why, and from where (`origin`: a place in the log, or file and line)."""
+
+    origin: str
+    source: str
+    clause: str
+    path: str
+    reason: str
+    rejected_at: datetime
+    value: bytes
+    xapi_version: str = ""
+
+
+def record_of(origin: str, value: bytes | None, rejection: Rejection, headers: dict[str, str]) -> Record:
+    """The record for xapi.rejected. Its key is the origin, so a repetition after a crash replaces, not doubles."""
+    told = {
+        "origin": origin,
+        "reason": rejection.reason,
+        "clause": rejection.clause,
+        "path": rejection.path,
+        **{name: headers[name] for name in ("source", "xapi-version") if name in headers},
+    }
+    return Record(origin, value or b"", told)
+
+
+def dead_letters(log: EventLog) -> Iterator[DeadLetter]:
+    """The dead letters that stand: the newest of each origin, less those that were replayed since."""
+    newest: dict[str, StoredRecord] = {}
+    for partition, offsets in log.offsets(REJECTED).items():
+        for record in log.read(REJECTED, partition, *offsets):
+            newest[record.headers.get("origin", record.place)] = record
+    for origin, record in newest.items():
+        if "replayed" not in record.headers:
+            yield DeadLetter(
+                origin=origin,
+                source=record.headers.get("source", ""),
+                clause=record.headers.get("clause", ""),
+                path=record.headers.get("path", ""),
+                reason=record.headers.get("reason", ""),
+                rejected_at=datetime.fromtimestamp(record.timestamp / 1000, UTC),
+                value=record.value or b"",
+                xapi_version=record.headers.get("xapi-version", ""),
+            )
+
+
+def replay(log: EventLog, letters: Iterable[DeadLetter], repairs: tuple[Repair, ...], version: str) -> tuple[int, int]:
+    """Send dead letters that would now be accepted round again; how many went, how many stay as they are.
+
+    A letter is marked only after its record stands in the log again; sent twice it is still one statement.
+    """
+    sent = kept = 0
+    for letter in letters:
+        headers = {"source": letter.source, "replayed-from": letter.origin}
+        if letter.xapi_version:
+            headers["xapi-version"] = letter.xapi_version
+        try:
+            judge(StoredRecord(REJECTED, 0, 0, 0, None, letter.value, headers), repairs, version)
+        except RefusedStatement:
+            kept += 1
+            continue
+        log.append(STATEMENTS, [Record(key_of(parse(letter.value)[0]), letter.value, headers)])
+        log.append(REJECTED, [Record(letter.origin, b"", {"origin": letter.origin, "replayed": "true"})])
+        sent += 1
+    return sent, kept

@@ -1,0 +1,148 @@
+"""The Prefect flows. Each takes the path of a settings file and nothing else that a schedule could not know."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, task
+from prefect.runtime import flow_run
+
+from flows import estimate as estimating
+from flows import land as landing
+from flows import publish as publishing
+from flows import pull as pulling
+from flows import settings as configuration
+from flows.history import note_run
+from flows.logs import logger, quiet_expected_errors
+from flows.opening import dbt_project, event_log
+from schemas.errors import UnavailableError
+
+quiet_expected_errors()
+
+
+def _transient(_task: Any, _run: Any, state: Any) -> bool:
+    """Retry what may pass by itself: a service that was away. Wrong settings and bad data stay wrong."""
+    return isinstance(state.result(raise_on_failure=False), UnavailableError)
+
+
+_RETRIES: dict[str, Any] = {"retries": 3, "retry_delay_seconds": [5, 30, 120], "retry_jitter_factor": 0.5,
+                            "retry_condition_fn": _transient}  # fmt: skip
+
+
+@task(name="pull", task_run_name="pull-{source}", **_RETRIES)
+def pull_task(config: str | None, source: str) -> dict[str, Any]:
+    """Pull one source."""
+    return asdict(pulling.pull(_settings(config), source))
+
+
+@task(name="land", task_run_name="land", **_RETRIES)
+def land_task(config: str | None) -> dict[str, Any]:
+    """Land the backlog of the event log."""
+    return asdict(landing.land(_settings(config)))
+
+
+@task(name="estimate", task_run_name="estimate", **_RETRIES)
+def estimate_task(config: str | None, full_refresh: bool = False, test: bool = True) -> dict[str, Any]:
+    """Bring the levels up to date."""
+    return asdict(estimating.estimate(_settings(config), full_refresh, test=test))
+
+
+@task(name="publish", task_run_name="publish", **_RETRIES)
+def publish_task(config: str | None) -> dict[str, Any]:
+    """Publish the marts."""
+    return asdict(publishing.publish(_settings(config)))
+
+
+def _run_name() -> str:
+    parameters = flow_run.get_parameters()
+    kind = "rebuild" if parameters.get("full_refresh") else "update"
+    return f"{flow_run.get_flow_name()}-{kind}-{datetime.now(UTC):%Y-%m-%dT%H:%M}"
+
+
+@flow(name="nightly", flow_run_name=_run_name)
+def nightly(config: str | None = None, full_refresh: bool = False) -> dict[str, Any]:
+    """Pull every configured source, land, estimate, publish.
+
+    Args:
+        config: Path of proficio.toml; found from the working directory upwards where it is not given.
+        full_refresh: Estimate every level anew from all evidence.
+    """
+    settings = _settings(config)
+    with note_run(settings, "nightly") as run:
+        run["pulled"] = [pull_task(config, source) for source in pulling.configured(settings)]
+        run["landed"] = land_task(config)
+        run["estimated"] = estimate_task(config, full_refresh)
+        run["published"] = publish_task(config)
+    return run
+
+
+@flow(name="land", flow_run_name=_run_name)
+def land(config: str | None = None) -> dict[str, Any]:
+    """Land the backlog of the event log.
+
+    Args:
+        config: Path of proficio.toml; found from the working directory upwards where it is not given.
+    """
+    with note_run(_settings(config), "land") as run:
+        run["landed"] = land_task(config)
+    return run
+
+
+@flow(name="stream", flow_run_name=_run_name)
+def stream(config: str | None = None, seconds: float | None = None) -> dict[str, Any]:
+    """Land, estimate and publish levels in micro-batches, until stopped.
+
+    Args:
+        config: Path of proficio.toml; found from the working directory upwards where it is not given.
+        seconds: Stop after so many seconds; without it, on SIGINT or SIGTERM.
+    """
+    return follow(_settings(config), seconds, lambda step: task(step, name="micro-batch", **_RETRIES)())
+
+
+def follow(
+    settings: configuration.Settings,
+    seconds: float | None,
+    run_step: Callable[[Callable[[], dict[str, Any]]], dict[str, Any]] = lambda step: step(),
+) -> dict[str, Any]:
+    """The loop of `stream`: whenever the log has grown, one micro-batch. What it did in all."""
+    stopping = _stop_on_signals()
+    ends = time.monotonic() + seconds if seconds is not None else None
+    total = {"batches": 0, "landed": 0, "rejected": 0}
+    with note_run(settings, "stream") as run, event_log(settings) as log:
+        project = dbt_project(settings)
+        project.parse()
+
+        def micro_batch() -> dict[str, Any]:
+            landed = landing.land(settings, log)
+            estimating.estimate(settings, project=project, log=log)
+            publishing.publish(settings, publishing.LIVE, database=False)
+            return asdict(landed)
+
+        publishing_due = True
+        while not stopping.is_set() and (ends is None or time.monotonic() < ends):
+            if publishing_due or landing.backlog(settings, log):
+                done = run_step(micro_batch)
+                publishing_due = False
+                total = {"batches": total["batches"] + 1, "landed": total["landed"] + done["landed"],
+                         "rejected": total["rejected"] + done["rejected"]}  # fmt: skip
+                logger().info("micro-batch: %s landed, %s rejected", done["landed"], done["rejected"])
+            stopping.wait(settings.stream.interval_seconds)
+        run.update(total)
+    return total
+
+
+def _stop_on_signals() -> threading.Event:
+    stopping = threading.Event()
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stopping.set())
+    return stopping
+
+
+def _settings(config: str | None) -> configuration.Settings:
+    return configuration.load(Path(config) if config else None)

@@ -1,0 +1,88 @@
+"""Estimating: dbt takes up what landed and brings the levels up to date; conflicts go to the dead letters."""
+
+from dataclasses import dataclass
+
+from connectors import lake, warehouse
+from connectors.dbt import DbtProject
+from connectors.event_log import EventLog
+from flows.dead_letters import record_of
+from flows.logs import logger
+from flows.opening import dbt_project, event_log
+from flows.settings import Settings
+from schemas.records import REJECTED, Record
+from transforms.statements import Rejection, content_hash, parse
+
+_COMPACT_EVERY = 20  # loads
+_CONFLICTS = "select * from int_conflicting_statements where load_id = ? order by topic, log_partition, log_offset"
+_STATEMENT = "select statement from mart where log_partition = ? and log_offset = ?"
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """What an estimating run did: its load, the files taken up, models that ran, statements refused as conflicting."""
+
+    load_id: int
+    files: int
+    full_refresh: bool
+    conflicts: int = 0
+
+
+def estimate(
+    settings: Settings,
+    full_refresh: bool = False,
+    project: DbtProject | None = None,
+    log: EventLog | None = None,
+    test: bool = False,
+) -> Estimated:
+    """Bring levels up to date with the lake. Only people with new evidence are touched, unless it starts from nothing.
+
+    It starts from nothing when asked to, at the first run, and when framework, rules, parameters or models changed.
+    """
+    project = project or dbt_project(settings)
+    load = warehouse.begin_load(settings.warehouse, settings.lake, project.digest, full_refresh)
+    if not load.files and not load.full_refresh:
+        return Estimated(load.load_id, 0, False)
+    if load.full_refresh:
+        project.invoke("seed", "--full-refresh")
+    project.invoke("run", *(["--full-refresh"] if load.full_refresh else []))
+    if test:
+        for result in project.invoke("test"):
+            if result["status"] == "warn":
+                logger().warning("dbt test %s: %s", result["name"], result["message"])
+    conflicts = _refuse_conflicts(settings, load, log)
+    warehouse.finish_load(settings.warehouse, load, project.digest)
+    if load.load_id % _COMPACT_EVERY == 0:
+        project.invoke("run-operation", "compact_states")
+    return Estimated(load.load_id, len(load.files), load.full_refresh, conflicts)
+
+
+def _refuse_conflicts(settings: Settings, load: warehouse.Load, log: EventLog | None) -> int:
+    """Send statements to the dead letters that came with the id of an earlier one and other content (xAPI-Data 2.3.1)."""
+    candidates = warehouse.rows(settings.warehouse, _CONFLICTS, [load.load_id])
+    if not candidates:
+        return 0
+    if log is None:
+        with event_log(settings) as opened:
+            return _refuse_conflicts(settings, load, opened)
+    files = lake.published(settings.lake)
+    letters: list[Record] = []
+    for row in candidates:
+        later = _text(files, row["topic"], row["log_partition"], row["log_offset"])
+        first = _text(files, row["first_topic"], row["first_partition"], row["first_offset"])
+        if content_hash(parse(later.encode())[0]) != content_hash(parse(first.encode())[0]):
+            place = f"{row['topic']}-{row['log_partition']}@{row['log_offset']}"
+            earlier = f"{row['first_topic']}-{row['first_partition']}@{row['first_offset']}"
+            reason = f"the id {row['statement_id']} belongs to another statement, received before as {earlier}"
+            letters.append(record_of(place, later.encode(), Rejection("xAPI-Data 2.3.1", "/id", reason), {}))
+    if letters:
+        log.append(REJECTED, letters)
+    return len(letters)
+
+
+def _text(files: list[lake.LakeFile], topic: str, partition: int, offset: int) -> str:
+    path = next(
+        file.path
+        for file in files
+        if (file.topic, file.partition) == (topic, partition) and file.first <= offset <= file.last
+    )
+    return str(warehouse.parquet_rows(path, _STATEMENT, [partition, offset])[0]["statement"])

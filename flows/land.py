@@ -1,0 +1,215 @@
+"""Landing: records of the event log become rows of the lake, exactly once; bad ones become dead letters."""
+
+import gc
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from connectors import lake
+from connectors.event_log import EventLog
+from expectations.run import check
+from flows.dead_letters import record_of
+from flows.logs import logger
+from flows.opening import event_log, repairs
+from flows.settings import Settings
+from schemas.errors import QualityError, StorageError
+from schemas.records import REJECTED, STATEMENTS, Record, StoredRecord
+from schemas.repairs import Repair
+from transforms.rows import to_table
+from transforms.statements import Judged, RefusedStatement, Rejection, judge
+
+Progress = Callable[[int], None]
+
+
+@dataclass
+class Batch:
+    """Judged records of one or more partitions, and the offsets that they account for."""
+
+    ranges: dict[int, tuple[int, int]] = field(default_factory=dict)
+    judged: list[Judged] = field(default_factory=list)
+    rejected: list[Record] = field(default_factory=list)
+    size: int = 0
+
+    @property
+    def records(self) -> int:
+        return len(self.judged) + len(self.rejected)
+
+
+@dataclass(frozen=True)
+class Landed:
+    """What a landing did."""
+
+    landed: int = 0
+    rejected: int = 0
+    files: int = 0
+    repaired: int = 0
+
+
+def land(settings: Settings, log: EventLog | None = None, progress: Progress = lambda count: None) -> Landed:
+    """Land everything that the event log holds now and the lake does not. Safe to kill at any instant.
+
+    QualityError stops it before a batch that breaks a gate is published; nothing is lost, its offsets are landed next.
+    """
+    if log is None:
+        with event_log(settings) as opened:
+            return land(settings, opened, progress)
+    total = Landed()
+    with lake.locked(settings.lake), ThreadPoolExecutor(max_workers=1) as settler:
+        lake.sweep(settings.lake)
+        settling: Future[Landed] | None = None
+        for batch in _batches(settings, log, repairs(settings)):
+            if settling is not None:
+                total = _sum(total, settling.result())
+            settling = settler.submit(_settle, settings, log, batch)
+            progress(batch.records)
+        if settling is not None:
+            total = _sum(total, settling.result())
+    return total
+
+
+def backlog(settings: Settings, log: EventLog) -> dict[int, tuple[int, int]]:
+    """For each partition with records that are not landed, the first such offset and the end of the partition."""
+    starts = lake.next_offsets(lake.published(settings.lake), STATEMENTS)
+    waiting = {}
+    for partition, (begin, end) in log.offsets(STATEMENTS).items():
+        first = starts.get(partition, begin)
+        if first > end:
+            raise StorageError(
+                f"The lake holds offset {first - 1} of {STATEMENTS}-{partition}, but the event log ends at {end}.",
+                "The event log was replaced or cut. Bring it back, or start with another home.",
+            )
+        if first < begin and not settings.land.skip_expired:
+            raise StorageError(
+                f"{STATEMENTS}-{partition} starts at offset {begin}, but {first} is to be landed next: "
+                f"{begin - first} records expired unlanded.",
+                "Raise the topic's retention and land more often. To go on without them: land.skip_expired = true.",
+            )
+        if first < end:
+            waiting[partition] = (first, end)
+    return waiting
+
+
+def _batches(settings: Settings, log: EventLog, mends: tuple[Repair, ...]) -> Iterator[Batch]:
+    batch = Batch()
+    for partition, (first, end) in backlog(settings, log).items():
+        start = first
+        with _without_garbage_collection():
+            for record in log.read(STATEMENTS, partition, first, end):
+                _judge_into(batch, record, mends, settings.land.xapi_version)
+                if batch.records >= settings.land.batch_records or batch.size >= settings.land.batch_bytes:
+                    batch.ranges[partition] = (start, record.offset)
+                    start = record.offset + 1
+                    yield batch
+                    batch = Batch()
+        if start < end:
+            batch.ranges[partition] = (start, end - 1)
+    if batch.ranges:
+        yield batch
+
+
+def _judge_into(batch: Batch, record: StoredRecord, mends: tuple[Repair, ...], version: str) -> None:
+    try:
+        batch.judged.append(judge(record, mends, version))
+    except RefusedStatement as refusal:
+        batch.rejected.append(record_of(record.place, record.value, refusal.rejection, record.headers))
+    batch.size += len(record.value or b"")
+
+
+def _settle(settings: Settings, log: EventLog, batch: Batch) -> Landed:
+    """Check a batch, then publish it: dead letters first, so that a crash repeats rather than loses them."""
+    table, unexpected = _expected(to_table(batch.judged))
+    rejected = batch.rejected + unexpected
+    share = len(rejected) / max(1, batch.records)
+    if batch.records >= settings.land.reject_share_from and share > settings.land.max_reject_share:
+        first = rejected[0].headers
+        raise QualityError(
+            f"{len(rejected):,} of {batch.records:,} records ({share:.0%}) would be rejected, more than "
+            f"land.max_reject_share = {settings.land.max_reject_share:.0%}. "
+            f"The first, {first['origin']}: {first['clause']}: {first['reason']}",
+            "Nothing of the batch was landed or lost. Mend the source or the repairs, or raise the share, and land again.",
+        )
+    if rejected:
+        log.append(REJECTED, rejected)
+    files = sum(1 for _ in _publish(settings, batch, table))
+    repaired = sum(1 for names in batch.judged if names[9])
+    return Landed(table.num_rows, len(rejected), files, repaired)
+
+
+def _expected(table: pa.Table) -> tuple[pa.Table, list[Record]]:
+    """The rows that meet the suite, and dead letters for those that do not. Warnings are logged."""
+    bad: dict[int, str] = {}
+    for finding in check(table):
+        if finding.severity != "critical":
+            logger().warning(
+                "Expectation not met: %s, %d rows. %s", finding.expectation, len(finding.rows), finding.why
+            )
+        elif not finding.rows:
+            raise QualityError(f"{finding.expectation} is not met. {finding.why}", "Mend the source, then land again.")
+        else:
+            bad.update(dict.fromkeys(finding.rows, f"{finding.expectation}: {finding.why}"))
+    letters = []
+    for position, reason in bad.items():
+        row = table.slice(position, 1).to_pylist()[0]
+        place = f"{row['topic']}-{row['log_partition']}@{row['log_offset']}"
+        rejection = Rejection("expectations/statements.json", "", reason)
+        letters.append(record_of(place, row["statement"].encode(), rejection, {"source": row["source"]}))
+    if bad:
+        table = table.filter(pa.array([position not in bad for position in range(table.num_rows)]))
+    return table, letters
+
+
+def _publish(settings: Settings, batch: Batch, table: pa.Table) -> Iterator[lake.LakeFile]:
+    for partition, (first, last) in batch.ranges.items():
+        rows = table.filter(pc.equal(table["log_partition"], partition))
+        for start, end, day, part in _by_day(rows, first, last):
+            yield lake.publish(settings.lake, part, STATEMENTS, partition, start, end, day)
+
+
+def _by_day(rows: pa.Table, first: int, last: int) -> Iterator[tuple[int, int, date, pa.Table]]:
+    """Cut rows where the day received grows; ranges stay gapless. A clock that steps back opens no new file."""
+    days: list[date] = []
+    for moment in rows["received_at"].to_pylist() if _spans_days(rows) else ():
+        days.append(max(days[-1], moment.date()) if days else moment.date())
+    cuts = [position for position in range(1, len(days)) if days[position] != days[position - 1]]
+    offsets = rows["log_offset"]
+    start, before = first, 0
+    for position in cuts:
+        end = offsets[position].as_py() - 1
+        yield start, end, days[before], rows.slice(before, position - before)
+        start, before = end + 1, position
+    day = days[before] if days else _day(rows)
+    yield start, last, day, rows.slice(before)
+
+
+def _spans_days(rows: pa.Table) -> bool:
+    if rows.num_rows == 0:
+        return False
+    extremes = pc.min_max(rows["received_at"]).as_py()
+    return bool(extremes["min"].date() != extremes["max"].date())
+
+
+def _day(rows: pa.Table) -> date:
+    return rows["received_at"][0].as_py().date() if rows.num_rows else datetime.now(UTC).date()
+
+
+def _sum(one: Landed, other: Landed) -> Landed:
+    return Landed(
+        one.landed + other.landed, one.rejected + other.rejected, one.files + other.files, one.repaired + other.repaired
+    )
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Parsed statements hold no cycles, and looking for them costs 3 to 6 times the parsing."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

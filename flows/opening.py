@@ -1,0 +1,94 @@
+"""Opens what the settings name: the event log, the framework, the dbt project."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+from connectors.dbt import DbtProject
+from connectors.event_log import EventLog
+from flows.settings import Settings
+from schemas.errors import SettingsError
+from schemas.framework import Framework, Rule, parse_framework, parse_rules
+from schemas.records import LEVELS, REJECTED, STATEMENTS, Topic
+from schemas.repairs import Repair, parse_repairs
+from transforms.estimator import Parameters
+from transforms.seeds import seeds
+
+
+@contextmanager
+def event_log(settings: Settings) -> Iterator[EventLog]:
+    """The event log of the settings, closed afterwards. Only the kind that is used is imported."""
+    chosen = settings.event_log
+    log: EventLog
+    if chosen.kind == "sqlite":
+        from connectors.event_log.sqlite import SqliteEventLog
+
+        log = SqliteEventLog(settings.home / "events.db")
+        log.create(topics(settings))
+    else:
+        from connectors.event_log.kafka import KafkaEventLog
+
+        options: dict[str, str | int | bool] = dict(chosen.options)
+        if chosen.password or chosen.password_file:
+            options["sasl_plain_password"] = _secret(settings)
+        compression = None if chosen.compression == "none" else chosen.compression
+        log = KafkaEventLog(
+            chosen.bootstrap_servers, options, chosen.max_record_bytes, compression, chosen.delivery_seconds
+        )
+    try:
+        yield log
+    finally:
+        log.close()
+
+
+def topics(settings: Settings) -> list[Topic]:
+    """The topics that proficio uses, as the settings want them created."""
+    chosen = settings.event_log
+    return [
+        Topic(STATEMENTS, chosen.partitions, chosen.replication_factor),
+        Topic(REJECTED, 1, chosen.replication_factor),
+        Topic(LEVELS, chosen.partitions, chosen.replication_factor, compacted=True),
+    ]
+
+
+def repairs(settings: Settings) -> tuple[Repair, ...]:
+    """The repairs that are switched on."""
+    return parse_repairs(files("schemas").joinpath("repairs.yaml").read_text("utf-8"), settings.land.repairs_off)
+
+
+def framework(settings: Settings) -> tuple[Framework, list[Rule]]:
+    """The competency framework and its alignment rules: the organisation's, else those that ship."""
+    folder = settings.estimate.framework or Path(str(files("schemas").joinpath("generative_ai")))
+    texts = []
+    for name in ("framework.yaml", "alignment.yaml"):
+        try:
+            texts.append((folder / name).read_text("utf-8"))
+        except OSError as error:
+            raise SettingsError(
+                f"estimate.framework: {folder / name} cannot be read: {error.strerror}.",
+                "Give a folder with framework.yaml and alignment.yaml.",
+            ) from None
+    chosen = parse_framework(texts[0], str(folder / "framework.yaml"))
+    return chosen, parse_rules(texts[1], str(folder / "alignment.yaml"), chosen)
+
+
+def dbt_project(settings: Settings) -> DbtProject:
+    """The dbt project with the framework's seeds, on the warehouse."""
+    chosen, rules = framework(settings)
+    parameters = Parameters(cuts=tuple(level.cut for level in chosen.levels))
+    return DbtProject(
+        settings.home / "dbt", seeds(chosen, rules, parameters), settings.warehouse, settings.estimate.memory
+    )
+
+
+def _secret(settings: Settings) -> str:
+    if settings.event_log.password:
+        return settings.event_log.password.get_secret_value()
+    path = Path(str(settings.event_log.password_file)).expanduser()
+    try:
+        return path.read_text("utf-8").strip()
+    except OSError as error:
+        raise SettingsError(
+            f"event_log.password_file: {path} cannot be read: {error.strerror}.", "Check the path and its rights."
+        ) from None

@@ -1,0 +1,21 @@
+"""Publishing: the marts as Parquet and as one read-only DuckDB file, each swapped in whole."""
+
+from dataclasses import dataclass
+
+from connectors import publication
+from flows.settings import Settings
+
+MARTS = ("mart_levels", "mart_level_history", "mart_evidence", "mart_people")
+LIVE = ("mart_levels", "mart_people")  # what `stream` keeps fresh; the others wait for `nightly`
+
+
+@dataclass(frozen=True)
+class Published:
+    """Rows of each mart that was published."""
+
+    rows: dict[str, int]
+
+
+def publish(settings: Settings, marts: tuple[str, ...] = MARTS, database: bool = True) -> Published:
+    """Publish marts. Readers of what was published before go on reading it; the next to open sees the new."""
+    return Published(publication.publish(settings.warehouse, settings.published, marts, database))

@@ -1,0 +1,137 @@
+"""Pulling: statements of the configured sources, and of files, go into the event log."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from connectors.event_log import EventLog
+from connectors.sources import SOURCES, Cursor
+from connectors.sources.files import pieces
+from connectors.sources.git import GitSource
+from flows.dead_letters import record_of
+from flows.opening import event_log
+from flows.settings import Settings
+from schemas.errors import InputError, SettingsError
+from schemas.records import REJECTED, STATEMENTS, Record
+from transforms.statements import RefusedStatement, key_of, parse
+
+_BATCH = 2_000
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """How many statements of a source went into the event log, and how many pieces into the dead letters."""
+
+    source: str
+    appended: int
+    rejected: int = 0
+
+
+def ingest(
+    settings: Settings, path: Path | None, source: str = "file", progress: Progress = lambda count: None
+) -> Pulled:
+    """Append the statements of a file (None: standard input) to the event log.
+
+    What is no JSON object goes to the dead letters with its line. InputError for a file that is empty or breaks off.
+    """
+    appended = rejected = 0
+    with event_log(settings) as log:
+        for batch in _batches(pieces(path, settings.event_log.max_record_bytes)):
+            good, bad = [], []
+            for piece in batch:
+                try:
+                    if piece.fault:
+                        raise RefusedStatement("size", "", piece.fault)
+                    good.append(Record(key_of(parse(piece.value)[0]), piece.value, {"source": source}))
+                except RefusedStatement as refusal:
+                    bad.append(record_of(piece.where, piece.value, refusal.rejection, {"source": source}))
+            if good:
+                log.append(STATEMENTS, good)
+            if bad:
+                log.append(REJECTED, bad)
+            appended, rejected = appended + len(good), rejected + len(bad)
+            progress(len(batch))
+    return Pulled(source, appended, rejected)
+
+
+def pull(
+    settings: Settings,
+    name: str,
+    repositories: tuple[str, ...] = (),
+    log: EventLog | None = None,
+    progress: Progress = lambda count: None,
+) -> Pulled:
+    """Append what is new in a source since its cursor. The cursor is stored after the log has acknowledged."""
+    if log is None:
+        with event_log(settings) as opened:
+            return pull(settings, name, repositories, opened, progress)
+    if name not in SOURCES:
+        raise SettingsError(f"There is no source {name!r}.", f"Sources are: {', '.join(SOURCES)}.")
+    cursor_file = settings.home / "cursors" / f"{name}.json"
+    cursor = _read_cursor(cursor_file)
+    appended = 0
+    for batch in _batches(SOURCES[name](_git_source(settings, repositories), cursor)):
+        log.append(
+            STATEMENTS,
+            [Record(key_of(statement), orjson.dumps(statement), {"source": name}) for statement, _ in batch],
+        )
+        _write_cursor(cursor_file, batch[-1][1])
+        appended += len(batch)
+        progress(len(batch))
+    return Pulled(name, appended)
+
+
+def configured(settings: Settings) -> list[str]:
+    """The sources that the settings give something to read."""
+    return ["git"] if settings.sources.git.repositories else []
+
+
+def _git_source(settings: Settings, repositories: tuple[str, ...]) -> GitSource:
+    chosen = settings.sources.git
+    given = repositories or chosen.repositories
+    if not given:
+        raise SettingsError(
+            "The git source has no repositories.", "Set sources.git.repositories, or name them: proficio pull git PATH."
+        )
+    return GitSource(given, settings.home / "mirrors", chosen.timeout_seconds)
+
+
+def _batches(items: Iterator[Any]) -> Iterator[list[Any]]:
+    """Batches of pieces, the last one also when the iterator ends in an error: what was read is not lost."""
+    batch: list[Any] = []
+    try:
+        for item in items:
+            batch.append(item)
+            if len(batch) == _BATCH:
+                yield batch
+                batch = []
+    except InputError:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
+
+
+def _read_cursor(path: Path) -> Cursor | None:
+    try:
+        cursor: Cursor = json.loads(path.read_text("utf-8"))
+        return cursor
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise InputError(
+            f"The cursor {path} is damaged: {error}", "Remove it: the source is read again, nothing is counted twice."
+        ) from None
+
+
+def _write_cursor(path: Path, cursor: Cursor) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(cursor, indent=1), encoding="utf-8")
+    temporary.replace(path)

@@ -1,0 +1,217 @@
+"""The settings: one frozen object from `proficio.toml`, under environment variables `PROFICIO_…`."""
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from schemas.errors import SettingsError
+
+FILE = "proficio.toml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EventLogSettings(_Section):
+    """Where statements wait to be landed."""
+
+    kind: Literal["sqlite", "kafka"] = "sqlite"
+    bootstrap_servers: str = "127.0.0.1:9092"
+    partitions: int = Field(6, ge=1, le=10_000)
+    replication_factor: int = Field(1, ge=1, le=10)
+    compression: Literal["zstd", "gzip", "none"] = "zstd"
+    max_record_bytes: int = Field(1_000_000, ge=1_000)
+    delivery_seconds: float = Field(60, ge=1)
+    # kafka-python's own names: security_protocol, sasl_mechanism, sasl_plain_username, ssl_cafile …
+    options: dict[str, str | int | bool] = {}
+    password: SecretStr | None = None  # sasl_plain_password; from the environment or password_file only
+    password_file: Path | None = None
+
+
+class LandSettings(_Section):
+    """How statements are validated and landed."""
+
+    batch_records: int = Field(50_000, ge=1)
+    batch_bytes: int = Field(64_000_000, ge=1_000)
+    max_reject_share: float = Field(0.2, ge=0, le=1)
+    reject_share_from: int = Field(100, ge=1)  # records in a batch from which the share is judged
+    repairs_off: frozenset[str] = frozenset()
+    skip_expired: bool = False  # go on where the log's retention removed records before they were landed
+    xapi_version: Literal["1.0.3", "2.0"] = "1.0.3"  # of statements that do not name theirs
+
+
+class GitSettings(_Section):
+    """Repositories to read commits from: local paths or clone URLs."""
+
+    repositories: tuple[str, ...] = ()
+    timeout_seconds: float = Field(600, ge=1)
+
+
+class SourcesSettings(_Section):
+    """The sources that `pull` reads."""
+
+    git: GitSettings = GitSettings()
+
+
+class StreamSettings(_Section):
+    """How `stream` paces its micro-batches."""
+
+    interval_seconds: float = Field(1.0, ge=0.05)
+
+
+class EstimateSettings(_Section):
+    """How levels are estimated."""
+
+    framework: Path | None = None  # folder with framework.yaml and alignment.yaml; none: the one that ships
+    memory: str = Field("4GB", pattern=r"^\d+(\.\d+)?(MB|GB)$")
+
+
+class Settings(BaseSettings):
+    """All settings. `home` is where every piece of data lives."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="PROFICIO_", env_nested_delimiter="__", env_ignore_empty=True
+    )
+
+    home: Path = Path(".proficio")
+    event_log: EventLogSettings = EventLogSettings()
+    land: LandSettings = LandSettings()
+    sources: SourcesSettings = SourcesSettings()
+    stream: StreamSettings = StreamSettings()
+    estimate: EstimateSettings = EstimateSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - given by pydantic-settings
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        **_: Any,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment variables stand over what the TOML file gave."""
+        return env_settings, init_settings
+
+    @property
+    def lake(self) -> Path:
+        """Folder of the lake of statements."""
+        return self.home / "lake" / "statements"
+
+    @property
+    def warehouse(self) -> Path:
+        """The DuckDB file that dbt writes."""
+        return self.home / "warehouse.duckdb"
+
+    @property
+    def published(self) -> Path:
+        """Folder of the published marts."""
+        return self.home / "published"
+
+
+def load(config: Path | None = None) -> Settings:
+    """The settings of `config`, else of the first proficio.toml found from the working directory upwards, else defaults.
+
+    Relative paths in the file are relative to it. SettingsError, with each mistake and its place, for anything wrong.
+    """
+    path = _find(config)
+    given = _read(path) if path else {}
+    secrets = [name for name in ("password",) if name in given.get("event_log", {})]
+    if secrets:
+        raise SettingsError(
+            f"{path}: event_log.{secrets[0]} is a secret and does not belong into the file.",
+            f"Set PROFICIO_EVENT_LOG__{secrets[0].upper()}, or event_log.{secrets[0]}_file.",
+        )
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        raise SettingsError(_mistakes(error, path), "Mend the setting; `proficio init` shows them all.") from None
+    base = path.parent if path else Path.cwd()
+    home = settings.home.expanduser()
+    framework = settings.estimate.framework
+    updates: dict[str, Any] = {"home": home if home.is_absolute() else base / home}
+    if framework and not framework.is_absolute():
+        updates["estimate"] = settings.estimate.model_copy(update={"framework": base / framework})
+    return settings.model_copy(update=updates)
+
+
+def _find(config: Path | None) -> Path | None:
+    if config is not None:
+        if not config.is_file():
+            raise SettingsError(f"There is no settings file {config}.", "Make one: proficio init.")
+        return config.resolve()
+    here = Path.cwd()
+    return next((folder / FILE for folder in (here, *here.parents) if (folder / FILE).is_file()), None)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}", "Mend the line that is named.") from None
+
+
+def _mistakes(error: ValidationError, path: Path | None) -> str:
+    lines = []
+    for one in error.errors():
+        place = ".".join(map(str, one["loc"]))
+        text = one["msg"]
+        if one["type"] == "extra_forbidden":
+            close = difflib.get_close_matches(str(one["loc"][-1]), _keys(one["loc"][:-1]), n=1)
+            text = "there is no such setting" + (f"; did you mean {close[0]}?" if close else "")
+        lines.append(f"  {place}: {text}")
+    return f"Settings are wrong ({path or 'environment'}):\n" + "\n".join(lines)
+
+
+def _keys(place: tuple[int | str, ...]) -> list[str]:
+    model: Any = Settings
+    for step in place:
+        field = model.model_fields.get(step)
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+            return []
+        model = field.annotation
+    return list(model.model_fields)
+
+
+TEMPLATE = """\
+# Settings of proficio. Every line that starts with # shows a default; environment variables stand over this file:
+# PROFICIO_EVENT_LOG__KIND=kafka is event_log.kind = "kafka".
+
+# home = ".proficio"            # where all data lives, relative to this file
+
+[event_log]
+# kind = "sqlite"               # or "kafka"
+# bootstrap_servers = "127.0.0.1:9092"
+# partitions = 6                # of topics that proficio creates
+# replication_factor = 1
+# compression = "zstd"          # or "gzip", "none"
+# max_record_bytes = 1000000    # a larger statement is refused by `ingest`
+# delivery_seconds = 60         # how long a broker may be away before a command gives up
+# password_file = "/run/secrets/kafka"   # sasl_plain_password; or PROFICIO_EVENT_LOG__PASSWORD
+[event_log.options]
+# security_protocol = "SASL_SSL"         # kafka-python's own names
+# sasl_mechanism = "PLAIN"
+# sasl_plain_username = "proficio"
+# ssl_cafile = "/etc/ssl/kafka.pem"
+
+[land]
+# batch_records = 50000
+# max_reject_share = 0.2        # a batch with a greater share of rejects stops the flow
+# reject_share_from = 100       # … judged in batches of at least so many records
+# repairs_off = []              # names from schemas/repairs.yaml, or ["*"]
+# skip_expired = false          # go on where the log removed records before they were landed
+# xapi_version = "1.0.3"        # of statements that do not name theirs
+
+[sources.git]
+# repositories = ["/srv/git/models", "https://git.example.org/team/app.git"]
+
+[stream]
+# interval_seconds = 1.0
+
+[estimate]
+# framework = "framework"       # folder with framework.yaml and alignment.yaml
+# memory = "4GB"
+"""

@@ -1,0 +1,42 @@
+"""Where the pipeline stands: backlog, lag, dead letters, freshness, last runs."""
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from connectors import lake
+from flows.dead_letters import dead_letters
+from flows.history import runs
+from flows.land import backlog
+from flows.opening import event_log
+from flows.settings import Settings
+from schemas.records import STATEMENTS
+
+
+def standing(settings: Settings) -> dict[str, Any]:
+    """The standing of event log, lake and published marts, as plain values. `lag_seconds` is the oldest record's wait."""
+    files = lake.published(settings.lake)
+    published = settings.published / "mart_levels.parquet"
+    with event_log(settings) as log:
+        waiting = backlog(settings, log)
+        oldest = [
+            record.timestamp
+            for partition, (first, _) in waiting.items()
+            for record in log.read(STATEMENTS, partition, first, first + 1)
+        ]
+        received = sum(end - begin for begin, end in log.offsets(STATEMENTS).values())
+        rejected = sum(1 for _ in dead_letters(log))
+    return {
+        "received": received,
+        "backlog": sum(end - first for first, end in waiting.values()),
+        "lag_seconds": time.time() - min(oldest) / 1000 if oldest else None,
+        "files": len(files),
+        "landed_offsets": sum(file.last - file.first + 1 for file in files),
+        "rejected": rejected,
+        "published_at": (
+            datetime.fromtimestamp(published.stat().st_mtime, UTC).isoformat(timespec="seconds")
+            if published.exists()
+            else None
+        ),
+        "runs": runs(settings),
+    }

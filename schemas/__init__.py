@@ -1,0 +1,1 @@
+"""What data looks like: xAPI statements, lake rows, the competency framework. No I/O."""

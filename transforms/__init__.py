@@ -1,0 +1,1 @@
+"""Pure functions: statement to row, commit to statement, evidence to level. No I/O."""

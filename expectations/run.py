@@ -62,7 +62,10 @@ def _suite(name: str) -> tuple[Any, Any]:
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     import great_expectations as gx  # takes seconds: only where a batch is checked
 
-    context = gx.get_context(mode="ephemeral")
+    from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
+
+    in_memory = InMemoryStoreBackendDefaults(init_temp_docs_sites=False)
+    context = gx.get_context(mode="ephemeral", project_config=DataContextConfig(store_backend_defaults=in_memory))
     context.variables.progress_bars = {"globally": False}
     definition = json.loads(files("expectations").joinpath(f"{name}.json").read_text("utf-8"))
     suite = context.suites.add(gx.ExpectationSuite(name=name, expectations=definition["expectations"]))

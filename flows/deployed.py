@@ -101,7 +101,7 @@ def stream(config: str | None = None, seconds: float | None = None) -> dict[str,
         config: Path of proficio.toml; found from the working directory upwards where it is not given.
         seconds: Stop after so many seconds; without it, on SIGINT or SIGTERM.
     """
-    return follow(_settings(config), seconds, lambda step: task(step, name="micro-batch", **_RETRIES)())
+    return follow(_settings(config), seconds, lambda step: task(name="micro-batch", **_RETRIES)(step)())
 
 
 def follow(

@@ -86,7 +86,7 @@ def _rule_rows(rule: Rule, levels: dict[str, int]) -> Iterable[tuple[Any, ...]]:
     kind, value = ("fixed", rule.outcome) if isinstance(rule.outcome, float) else (rule.outcome, None)
     for verb, activity_type, platform, source in product(
         *(
-            one if isinstance(one, list) else [one]
+            tuple(one) if isinstance(one, list) else (one,)
             for one in (match.verb, match.activity_type, match.platform, match.source)
         )
     ):

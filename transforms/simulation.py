@@ -27,7 +27,7 @@ class Cohort:
 
     def true_levels(self, cuts: tuple[float, ...]) -> np.ndarray:
         """The level that each true ability reaches; 0 is below the lowest."""
-        return (self.abilities[:, :, None] >= np.array(cuts)).sum(axis=2)
+        return np.asarray((self.abilities[:, :, None] >= np.array(cuts)).sum(axis=2))
 
 
 def cohort(framework: Framework, people: int, seed: int, parameters: Parameters) -> Cohort:

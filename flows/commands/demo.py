@@ -125,7 +125,7 @@ def _proficio(config: Path, *arguments: str, quiet: bool) -> None:
         error = ProficioError(
             f"proficio {arguments[0]} ended with exit code {done.returncode}.", "See its message above."
         )
-        error.exit_code = done.returncode  # type: ignore[misc]
+        error.exit_code = done.returncode
         raise error
 
 

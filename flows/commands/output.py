@@ -15,8 +15,8 @@ from schemas.errors import ProficioError
 
 
 def console() -> Console:
-    """Standard output; no colours and no wrapping into a pipe."""
-    return Console(soft_wrap=not sys.stdout.isatty())
+    """Standard output; no colours and wide lines into a pipe."""
+    return Console() if sys.stdout.isatty() else Console(width=200, soft_wrap=True)
 
 
 def say(result: dict[str, Any], as_json: bool, sentence: str) -> None:

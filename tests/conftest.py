@@ -1,0 +1,55 @@
+"""Shared fixtures: settings in a temporary home, the shared real statements, a real Kafka broker."""
+
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("DO_NOT_TRACK", "1")
+os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+
+from flows.settings import Settings  # noqa: E402
+from tests.broker import Broker, can_run  # noqa: E402
+
+SHARED = Path(__file__).parent.parent.parent / "shared"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def real_statements() -> list[dict[str, Any]]:
+    """125 statements as real LMSs emit them."""
+    path = SHARED / "fixtures" / "statements.jsonl"
+    if not path.exists():
+        pytest.skip(f"{path} is not here: it holds real statements that are not part of the project")
+    return [json.loads(line)["statement"] for line in path.read_text("utf-8").splitlines()]
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A real Kafka broker. Without Java and Maven these tests are skipped, loudly; in CI they fail."""
+    if not can_run():
+        reason = "Kafka tests need Java 17 and Maven (Debian: apt-get install openjdk-17-jre-headless maven)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        warnings.warn(f"SKIPPED: {reason}", stacklevel=1)
+        pytest.skip(reason)
+    one = Broker(tmp_path_factory.mktemp("kafka"))
+    yield one
+    one.kill()
+
+
+@pytest.fixture
+def git() -> str:
+    found = shutil.which("git")
+    assert found, "the tests need git"
+    return found

@@ -1,0 +1,106 @@
+"""Exactly once under fire: the lander is killed at random moments, a Kafka broker too; every statement lands once.
+
+By hand, at full size:  python -m tests.end_to_end.kills --statements 200000 --kills 20 --log kafka
+"""
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from uuid import UUID
+
+import orjson
+import pyarrow.parquet as pq
+
+from connectors import lake
+from flows.opening import event_log
+from flows.settings import EventLogSettings, LandSettings, Settings
+from schemas.records import STATEMENTS, Record
+from tests.broker import Broker
+
+
+def statement(number: int, random_bits: random.Random) -> dict[str, object]:
+    return {
+        "id": str(UUID(int=random_bits.getrandbits(128), version=4)),
+        "actor": {"mbox": f"mailto:learner{number % 997}@example.org"},
+        "verb": {"id": "http://adlnet.gov/expapi/verbs/answered"},
+        "object": {"id": f"https://lms.example.org/data-literacy/beginner/{number % 12}"},
+        "result": {"success": number % 3 > 0},
+        "timestamp": f"2026-01-{1 + number % 28:02d}T00:00:00Z",
+    }
+
+
+def landed_under_fire(home: Path, statements: int, kills: int, broker: Broker | None, seed: int) -> dict[str, int]:
+    """Append statements, land them while killing; how many were sent, landed, and what the kills met."""
+    random_bits = random.Random(seed)
+    log_settings = EventLogSettings(kind="kafka", bootstrap_servers=broker.address) if broker else EventLogSettings()
+    settings = Settings(home=home, event_log=log_settings, land=LandSettings(batch_records=max(500, statements // 60)))
+    sent = []
+    with event_log(settings) as log:
+        if broker:
+            from flows.opening import topics
+
+            log.create(topics(settings))
+        for start in range(0, statements, 5000):
+            batch = [statement(number, random_bits) for number in range(start, min(start + 5000, statements))]
+            sent += [str(one["id"]) for one in batch]
+            log.append(STATEMENTS, [Record(one["actor"]["mbox"], orjson.dumps(one), {}) for one in batch])  # type: ignore[index]
+    restarts = {kills // 3, 2 * kills // 3} if broker else set()
+    in_the_middle = 0
+    for kill in range(kills):
+        before = len(lake.published(settings.lake))
+        lander = _lander(settings)
+        time.sleep(3.0 + random_bits.random() * 4)
+        if kill in restarts and broker:
+            broker.kill()
+            time.sleep(random_bits.random())
+            broker.start()
+        in_the_middle += lander.poll() is None and len(lake.published(settings.lake)) > before
+        lander.send_signal(signal.SIGKILL)
+        lander.wait()
+        if kill == kills // 2:
+            lake.compact(settings.lake)
+    last = _lander(settings, wait=True)
+    assert last.returncode == 0, "the undisturbed landing failed"
+    landed = []
+    for file in lake.published(settings.lake):
+        landed += pq.read_table(file.path, columns=["statement_id"])["statement_id"].to_pylist()
+    assert len(landed) == len(set(landed)), f"{len(landed) - len(set(landed))} statements landed twice"
+    assert set(landed) == set(sent), f"{len(set(sent) - set(landed))} statements were lost"
+    return {"sent": len(sent), "landed": len(landed), "kills": kills, "kills_between_files": in_the_middle,
+            "broker_restarts": len(restarts)}  # fmt: skip
+
+
+def _lander(settings: Settings, wait: bool = False) -> subprocess.Popen[bytes]:
+    environment = {
+        **os.environ,
+        "PROFICIO_HOME": str(settings.home),
+        "PROFICIO_EVENT_LOG__KIND": settings.event_log.kind,
+        "PROFICIO_EVENT_LOG__BOOTSTRAP_SERVERS": settings.event_log.bootstrap_servers,
+        "PROFICIO_LAND__BATCH_RECORDS": str(settings.land.batch_records),
+    }
+    process = subprocess.Popen([sys.executable, "-m", "flows.cli", "land"], env=environment, stdout=subprocess.DEVNULL)
+    if wait:
+        process.wait()
+    return process
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--statements", type=int, default=200_000)
+    arguments.add_argument("--kills", type=int, default=20)
+    arguments.add_argument("--log", choices=["kafka", "sqlite"], default="kafka")
+    arguments.add_argument("--seed", type=int, default=int(time.time()))
+    given = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        started = Broker(Path(folder) / "kafka") if given.log == "kafka" else None
+        try:
+            print(landed_under_fire(Path(folder) / "home", given.statements, given.kills, started, given.seed))
+        finally:
+            if started:
+                started.kill()

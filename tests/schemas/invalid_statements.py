@@ -1,0 +1,155 @@
+"""Statements that break one rule each, with the clause of the specification that they break.
+
+A row: name, clause (start of what a violation must name), and the change to a valid statement: a path and the value put
+there, or `GONE` to remove it.
+"""
+
+from typing import Any
+
+GONE = object()
+UUID = "6690e6c9-3ef0-4ed3-8b37-7f3964730bee"
+AGENT = {"mbox": "mailto:ada@example.org"}
+ACTIVITY = {"id": "https://example.org/a"}
+SUB = {"objectType": "SubStatement", "actor": AGENT, "verb": {"id": "https://example.org/v"}, "object": ACTIVITY}
+ATTACHMENT = {
+    "usageType": "https://example.org/usage",
+    "display": {"en": "a"},
+    "contentType": "text/plain",
+    "length": 3,
+    "sha2": "a" * 64,
+}
+
+
+def _without(source: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in source.items() if name != key}
+
+
+INVALID: list[tuple[str, str, str, Any]] = [
+    # the statement as a whole
+    ("no actor", "xAPI-Data 2.2", "actor", GONE),
+    ("no verb", "xAPI-Data 2.2", "verb", GONE),
+    ("no object", "xAPI-Data 2.2", "object", GONE),
+    ("unknown property", "xAPI-Data 2.2", "actors", AGENT),
+    ("property in the wrong case", "xAPI-Data 2.2", "Result", {"success": True}),
+    ("null property", "xAPI-Data 2.4.5", "result", None),
+    ("id that is no UUID", "xAPI-Data 4.4", "id", "12345"),
+    ("id with braces", "xAPI-Data 4.4", "id", "{" + UUID + "}"),
+    ("id that is a number", "xAPI-Data 4.4", "id", 5),
+    ("empty id", "xAPI-Data 4.4", "id", ""),
+    # actor
+    ("actor without identifier", "xAPI-Data 2.4.2.3", "actor", {"name": "Ada"}),
+    ("actor with two identifiers", "xAPI-Data 2.4.2.3", "actor", {**AGENT, "openid": "https://ada.example.org"}),
+    ("actor with unknown property", "xAPI-Data 2.4.2.1", "actor", {**AGENT, "email": "ada@example.org"}),
+    ("actor that is a string", "xAPI-Data 2.4.2", "actor", "mailto:ada@example.org"),
+    ("actor of unknown type", "xAPI-Data 2.4.2.1", "actor", {**AGENT, "objectType": "Person"}),
+    ("actor type in the wrong case", "xAPI-Data 2.4.2.1", "actor", {**AGENT, "objectType": "agent"}),
+    ("mbox without mailto", "xAPI-Data 2.4.2.3", "actor", {"mbox": "ada@example.org"}),
+    ("mbox without domain", "xAPI-Data 2.4.2.3", "actor", {"mbox": "mailto:ada"}),
+    ("mbox that is an array", "xAPI-Data 2.4.2.3", "actor", {"mbox": ["mailto:ada@example.org"]}),
+    ("sha1 too short", "xAPI-Data 2.4.2.3", "actor", {"mbox_sha1sum": "abc"}),
+    ("sha1 not hexadecimal", "xAPI-Data 2.4.2.3", "actor", {"mbox_sha1sum": "z" * 40}),
+    ("openid without scheme", "xAPI-Data 4.3", "actor", {"openid": "ada.example.org"}),
+    ("account without name", "xAPI-Data 2.4.2.4", "actor", {"account": {"homePage": "https://example.org"}}),
+    ("account without homePage", "xAPI-Data 2.4.2.4", "actor", {"account": {"name": "ada"}}),
+    ("account homePage no IRL", "xAPI-Data 4.3", "actor", {"account": {"homePage": "lms", "name": "ada"}}),
+    ("account name a number", "xAPI-Data 2.4.2.4", "actor", {"account": {"homePage": "https://e.org", "name": 7}}),
+    ("account with unknown property", "xAPI-Data 2.4.2.4", "actor",
+     {"account": {"homePage": "https://e.org", "name": "a", "id": 1}}),
+    ("name that is a number", "xAPI-Data 2.4.2.1", "actor", {**AGENT, "name": 7}),
+    ("anonymous group without members", "xAPI-Data 2.4.2.2", "actor", {"objectType": "Group", "name": "team"}),
+    ("group in a group", "xAPI-Data 2.4.2.1", "actor",
+     {"objectType": "Group", "member": [{"objectType": "Group", **AGENT}]}),
+    ("group with two identifiers", "xAPI-Data 2.4.2.3", "actor",
+     {"objectType": "Group", **AGENT, "openid": "https://e.org"}),
+    ("group member without identifier", "xAPI-Data 2.4.2.3", "actor", {"objectType": "Group", "member": [{"name": "x"}]}),
+    ("members that are no array", "xAPI-Data 2.4.2.2", "actor", {"objectType": "Group", "member": AGENT}),
+    ("agent with members", "xAPI-Data 2.4.2.1", "actor", {**AGENT, "member": [AGENT]}),
+    # verb
+    ("verb without id", "xAPI-Data 2.4.3", "verb", {"display": {"en": "did"}}),
+    ("verb id without scheme", "xAPI-Data 4.3", "verb", {"id": "did"}),
+    ("verb id with a blank", "xAPI-Data 4.3", "verb", {"id": "https://example.org/did it"}),
+    ("verb with unknown property", "xAPI-Data 2.4.3", "verb", {"id": "https://example.org/v", "name": "did"}),
+    ("verb display that is a string", "xAPI-Data 4.2", "verb", {"id": "https://example.org/v", "display": "did"}),
+    ("display in no language", "xAPI-Data 4.2", "verb", {"id": "https://example.org/v", "display": {"a_b": "did"}}),
+    ("display with an empty tag", "xAPI-Data 4.2", "verb", {"id": "https://example.org/v", "display": {"": "did"}}),
+    ("display that is no text", "xAPI-Data 4.2", "verb", {"id": "https://example.org/v", "display": {"en": 1}}),
+    ("voiding what is no reference", "xAPI-Data 2.3.2", "verb", {"id": "http://adlnet.gov/expapi/verbs/voided"}),
+    # object
+    ("object of unknown type", "xAPI-Data 2.4.4", "object", {**ACTIVITY, "objectType": "Course"}),
+    ("object without id", "xAPI-Data 2.4.4.1", "object", {"definition": {"name": {"en": "x"}}}),
+    ("activity id without scheme", "xAPI-Data 4.3", "object", {"id": "activity"}),
+    ("activity with unknown property", "xAPI-Data 2.4.4.1", "object", {**ACTIVITY, "type": "x"}),
+    ("definition with unknown property", "xAPI-Data 2.4.4.1", "object", {**ACTIVITY, "definition": {"title": "x"}}),
+    ("definition type no IRI", "xAPI-Data 4.3", "object", {**ACTIVITY, "definition": {"type": "quiz"}}),
+    ("definition name no map", "xAPI-Data 4.2", "object", {**ACTIVITY, "definition": {"name": "Quiz"}}),
+    ("moreInfo no IRL", "xAPI-Data 4.3", "object", {**ACTIVITY, "definition": {"moreInfo": "more"}}),
+    ("unknown interaction type", "xAPI-Data 2.4.4.1", "object", {**ACTIVITY, "definition": {"interactionType": "essay"}}),
+    ("responses that are no array", "xAPI-Data 2.4.4.1", "object",
+     {**ACTIVITY, "definition": {"interactionType": "choice", "correctResponsesPattern": "a"}}),
+    ("choices without id", "xAPI-Data 2.4.4.1", "object",
+     {**ACTIVITY, "definition": {"interactionType": "choice", "choices": [{"description": {"en": "a"}}]}}),
+    ("choices with one id twice", "xAPI-Data 2.4.4.1", "object",
+     {**ACTIVITY, "definition": {"interactionType": "choice", "choices": [{"id": "a"}, {"id": "a"}]}}),
+    ("extension key no IRI", "xAPI-Data 4.1", "object", {**ACTIVITY, "definition": {"extensions": {"colour": 1}}}),
+    ("reference without id", "xAPI-Data 2.4.4.3", "object", {"objectType": "StatementRef"}),
+    ("reference to no UUID", "xAPI-Data 4.4", "object", {"objectType": "StatementRef", "id": "1"}),
+    ("reference with more", "xAPI-Data 2.4.4.3", "object", {"objectType": "StatementRef", "id": UUID, "definition": {}}),
+    ("agent object without identifier", "xAPI-Data 2.4.2.3", "object", {"objectType": "Agent", "name": "x"}),
+    ("substatement with id", "xAPI-Data 2.4.4.3", "object", {**SUB, "id": UUID}),
+    ("substatement with stored", "xAPI-Data 2.4.4.3", "object", {**SUB, "stored": "2026-01-01T00:00:00Z"}),
+    ("substatement with version", "xAPI-Data 2.4.4.3", "object", {**SUB, "version": "1.0.0"}),
+    ("substatement with authority", "xAPI-Data 2.4.4.3", "object", {**SUB, "authority": AGENT}),
+    ("substatement in a substatement", "xAPI-Data 2.4.4", "object", {**SUB, "object": SUB}),
+    ("substatement without verb", "xAPI-Data 2.4.4.3", "object", _without(SUB, "verb")),
+    ("substatement with a bad score", "xAPI-Data 2.4.5.1", "object", {**SUB, "result": {"score": {"scaled": 2}}}),
+    # result
+    ("scaled above 1", "xAPI-Data 2.4.5.1", "result", {"score": {"scaled": 1.01}}),
+    ("scaled below -1", "xAPI-Data 2.4.5.1", "result", {"score": {"scaled": -1.01}}),
+    ("scaled that is text", "xAPI-Data 2.4.5.1", "result", {"score": {"scaled": "1"}}),
+    ("raw above max", "xAPI-Data 2.4.5.1", "result", {"score": {"raw": 11, "max": 10}}),
+    ("raw below min", "xAPI-Data 2.4.5.1", "result", {"score": {"raw": -1, "min": 0}}),
+    ("min above max", "xAPI-Data 2.4.5.1", "result", {"score": {"min": 5, "max": 1}}),
+    ("score that is a number", "xAPI-Data 2.4.5.1", "result", {"score": 0.5}),
+    ("score with unknown property", "xAPI-Data 2.4.5.1", "result", {"score": {"percent": 50}}),
+    ("score that is null", "xAPI-Data 2.4.5.1", "result", {"score": None}),
+    ("success that is text", "xAPI-Data 2.4.5", "result", {"success": "true"}),
+    ("completion that is a number", "xAPI-Data 2.4.5", "result", {"completion": 1}),
+    ("response that is a list", "xAPI-Data 2.4.5", "result", {"response": ["a"]}),
+    ("duration in words", "xAPI-Data 4.6", "result", {"duration": "5 minutes"}),
+    ("duration of nothing", "xAPI-Data 4.6", "result", {"duration": "P"}),
+    ("duration ending in T", "xAPI-Data 4.6", "result", {"duration": "P1DT"}),
+    ("result with unknown property", "xAPI-Data 2.4.5", "result", {"grade": "A"}),
+    # context
+    ("registration no UUID", "xAPI-Data 4.4", "context", {"registration": "course-1"}),
+    ("language no tag", "xAPI-Data 2.4.6", "context", {"language": "English (UK)"}),
+    ("instructor without identifier", "xAPI-Data 2.4.2.3", "context", {"instructor": {"name": "x"}}),
+    ("team that is an agent", "xAPI-Data 2.4.2.2", "context", {"team": AGENT}),
+    ("unknown kind of context activity", "xAPI-Data 2.4.6.2", "context", {"contextActivities": {"course": [ACTIVITY]}}),
+    ("context activity no activity", "xAPI-Data 2.4.4.1", "context", {"contextActivities": {"parent": [AGENT]}}),
+    ("context statement no reference", "xAPI-Data 2.4.4.3", "context", {"statement": {"id": UUID}}),
+    ("context with unknown property", "xAPI-Data 2.4.6", "context", {"course": "x"}),
+    ("context extension key no IRI", "xAPI-Data 4.1", "context", {"extensions": {"a": 1}}),
+    ("context of version 2.0 in 1.0.3", "xAPI-Data 2.4.6", "context", {"contextAgents": []}),
+    ("platform that is a number", "xAPI-Data 2.4.6", "context", {"platform": 5}),
+    # timestamp, stored, authority, version, attachments
+    ("timestamp without a zone", "xAPI-Data 4.5", "timestamp", "2026-01-01T00:00:00"),
+    ("timestamp with zone -00:00", "xAPI-Data 4.5", "timestamp", "2026-01-01T00:00:00-00:00"),
+    ("timestamp of a day that is not", "xAPI-Data 4.5", "timestamp", "2026-02-30T00:00:00Z"),
+    ("timestamp in words", "xAPI-Data 4.5", "timestamp", "yesterday"),
+    ("timestamp as a number", "xAPI-Data 4.5", "timestamp", 1_700_000_000),
+    ("timestamp of a 25th hour", "xAPI-Data 4.5", "timestamp", "2026-01-01T25:00:00Z"),
+    ("stored that is no timestamp", "xAPI-Data 4.5", "stored", "now"),
+    ("authority without identifier", "xAPI-Data 2.4.2.3", "authority", {"name": "x"}),
+    ("authority group of one", "xAPI-Data 2.4.9", "authority", {"objectType": "Group", "member": [AGENT]}),
+    ("authority group of three", "xAPI-Data 2.4.9", "authority", {"objectType": "Group", "member": [AGENT] * 3}),
+    ("version of another family", "xAPI-Data 2.4.10", "version", "0.95"),
+    ("version without patch", "xAPI-Data 2.4.10", "version", "1.0"),
+    ("attachments that are no array", "xAPI-Data 2.4.11", "attachments", ATTACHMENT),
+    *[(f"attachment without {key}", "xAPI-Data 2.4.11", "attachments", [_without(ATTACHMENT, key)]) for key in ATTACHMENT],
+    ("attachment of negative length", "xAPI-Data 2.4.11", "attachments", [{**ATTACHMENT, "length": -1}]),
+    ("attachment length with a fraction", "xAPI-Data 2.4.11", "attachments", [{**ATTACHMENT, "length": 1.5}]),
+    ("attachment with a short hash", "xAPI-Data 2.4.11", "attachments", [{**ATTACHMENT, "sha2": "abc"}]),
+    ("attachment contentType no media type", "xAPI-Data 2.4.11", "attachments", [{**ATTACHMENT, "contentType": "text"}]),
+    ("attachment fileUrl no IRL", "xAPI-Data 4.3", "attachments", [{**ATTACHMENT, "fileUrl": "a.txt"}]),
+    ("attachment with unknown property", "xAPI-Data 2.4.11", "attachments", [{**ATTACHMENT, "name": "a"}]),
+]  # fmt: skip

@@ -61,7 +61,6 @@ def _finding(result: Any) -> Finding:
 def _suite(name: str) -> tuple[Any, Any]:
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     import great_expectations as gx  # takes seconds: only where a batch is checked
-
     from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
 
     in_memory = InMemoryStoreBackendDefaults(init_temp_docs_sites=False)

@@ -46,7 +46,7 @@ def estimate(
         project.invoke("seed", "--full-refresh")
     project.invoke("run", *(["--full-refresh"] if load.full_refresh else []))
     if test:
-        for result in project.invoke("test"):
+        for result in project.invoke("test", "--exclude", "test_type:unit"):
             if result["status"] == "warn":
                 logger().warning("dbt test %s: %s", result["name"], result["message"])
     conflicts = _refuse_conflicts(settings, load, log)

@@ -39,7 +39,7 @@ class KafkaEventLog:
             "batch_size": 262_144,
             "max_request_size": max_record_bytes + 16_384,
             "delivery_timeout_ms": int(delivery_seconds * 1000),
-            "request_timeout_ms": min(30_000, int(delivery_seconds * 1000)),
+            "request_timeout_ms": min(30_000, int(delivery_seconds * 500)),
             "max_block_ms": int(delivery_seconds * 1000),
             "allow_auto_create_topics": False,
         }

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol, cast
 
 import zstandard
 
@@ -18,7 +19,12 @@ from transforms.statements import BYTE_ORDER_MARK
 
 _CHUNK = 1 << 20
 _KEPT = 64 << 10  # of what is too large to keep whole
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|["\[\]{},]', re.DOTALL)
+_IN_STRING = re.compile(rb'\\.|"', re.DOTALL)
+_OUTSIDE = re.compile(rb'["\[\]{},]')
+
+
+class _Stream(Protocol):
+    def read1(self, size: int) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,7 @@ def pieces(path: Path | None, max_bytes: int) -> Iterator[Piece]:
     with _opened(path, name) as stream:
         first = b""
         while not first.strip():
-            chunk = stream.read(_CHUNK)
+            chunk = stream.read1(_CHUNK)
             if not chunk:
                 raise InputError(
                     f"{name} holds no statements.",
@@ -53,10 +59,10 @@ def pieces(path: Path | None, max_bytes: int) -> Iterator[Piece]:
 
 
 @contextmanager
-def _opened(path: Path | None, name: str) -> Iterator[BinaryIO]:
+def _opened(path: Path | None, name: str) -> Iterator[_Stream]:
     try:
         if path is None:
-            yield _decompressed(sys.stdin.buffer)
+            yield _decompressed(cast(BufferedReader, sys.stdin.buffer))
         else:
             with path.open("rb") as raw:
                 yield _decompressed(raw)
@@ -71,24 +77,24 @@ def _opened(path: Path | None, name: str) -> Iterator[BinaryIO]:
         ) from None
 
 
-def _decompressed(raw: BinaryIO) -> BinaryIO:
-    start = raw.peek(4)[:4]  # type: ignore[attr-defined]  # both kinds of stream are buffered
+def _decompressed(raw: BufferedReader) -> _Stream:
+    start = raw.peek(4)[:4]
     if start.startswith(b"\x1f\x8b"):
-        return gzip.open(raw, "rb")  # type: ignore[return-value]
+        return gzip.GzipFile(fileobj=raw)
     if start == b"\x28\xb5\x2f\xfd":
-        return _WholeZstandard(raw)  # type: ignore[return-value]
+        return _WholeZstandard(raw)
     return raw
 
 
 class _WholeZstandard:
     """A reader of Zstandard frames that tells a file that breaks off from one that ends."""
 
-    def __init__(self, raw: BinaryIO) -> None:
+    def __init__(self, raw: BufferedReader) -> None:
         self._raw = raw
         self._frame = zstandard.ZstdDecompressor().decompressobj()
         self._rest = b""
 
-    def read(self, size: int) -> bytes:
+    def read1(self, size: int) -> bytes:
         while True:
             chunk = self._rest or self._raw.read(size)
             self._rest = b""
@@ -104,7 +110,7 @@ class _WholeZstandard:
                 return data
 
 
-def _lines(stream: BinaryIO, first: bytes, name: str, max_bytes: int) -> Iterator[Piece]:
+def _lines(stream: _Stream, first: bytes, name: str, max_bytes: int) -> Iterator[Piece]:
     number, rest, oversize = 0, first, None
     while True:
         *whole, rest = rest.split(b"\n")
@@ -121,7 +127,7 @@ def _lines(stream: BinaryIO, first: bytes, name: str, max_bytes: int) -> Iterato
             oversize = oversize or _Oversize(max_bytes)
             oversize.add(rest)
             rest = b""
-        chunk = stream.read(_CHUNK)
+        chunk = stream.read1(_CHUNK)
         if not chunk:
             break
         rest += chunk
@@ -131,47 +137,41 @@ def _lines(stream: BinaryIO, first: bytes, name: str, max_bytes: int) -> Iterato
         yield Piece(f"{name}:{number + 1}", rest)
 
 
-def _elements(stream: BinaryIO, first: bytes, name: str, max_bytes: int) -> Iterator[Piece]:
+def _elements(stream: _Stream, first: bytes, name: str, max_bytes: int) -> Iterator[Piece]:
     """The elements of one JSON array, cut out without parsing them."""
-    buffer, position, start, depth, number = first, 0, 0, 0, 0
+    buffer, position, start, depth, number, in_string = first, 0, 0, 0, 0, False
     oversize: _Oversize | None = None
     while True:
-        for token in _TOKEN.finditer(buffer, position):
-            kind = token[0]
+        while token := (_IN_STRING if in_string else _OUTSIDE).search(buffer, position):
+            kind, position = token[0], token.end()
             if kind == b'"':
-                break  # a string that the next chunk ends
-            position = token.end()
-            if kind in (b"{", b"["):
+                in_string = not in_string
+            elif kind in (b"{", b"["):
                 depth += 1
+                start = position if depth == 1 else start
+            elif kind in (b"}", b"]", b",") and not in_string:
                 if depth == 1:
-                    start = position
-            elif kind in (b"}", b"]", b",") and (depth == 1 or kind != b","):
-                if depth == 1:
-                    element = buffer[start : token.start()]
-                    start = position
-                    number += 1
-                    where = f"{name}[{number - 1}]"
-                    if oversize is not None:
-                        yield oversize.end(where, element)
-                        oversize = None
-                    elif len(element) > max_bytes:
-                        yield _Oversize(max_bytes).end(where, element)
-                    elif element.strip():
-                        yield Piece(where, element.strip())
-                    elif kind == b",":
-                        yield Piece(where, b"", "nothing stands between two commas")
-                if kind != b",":
-                    depth -= 1
-                    if depth == 0:
-                        return
-        buffer, position, start = buffer[start:], position - start, 0
-        if len(buffer) > max_bytes and position > 0:
+                    where = f"{name}[{number}]"
+                    element, start = buffer[start : token.start()], position
+                    if oversize is not None or len(element) > max_bytes:
+                        yield (oversize or _Oversize(max_bytes)).end(where, element)
+                        oversize, number = None, number + 1
+                    elif element.strip() or kind == b",":
+                        fault = "" if element.strip() else "nothing stands between two commas"
+                        yield Piece(where, element.strip(), fault)
+                        number += 1
+                depth -= kind != b","
+                if depth == 0:
+                    return
+        position = len(buffer) - (in_string and buffer.endswith(b"\\"))
+        if position - start > max_bytes:
             oversize = oversize or _Oversize(max_bytes)
-            oversize.add(buffer[:position])
-            buffer, position = buffer[position:], 0
-        chunk = stream.read(_CHUNK)
+            oversize.add(buffer[start:position])
+            start = position
+        buffer, position, start = buffer[start:], position - start, 0
+        chunk = stream.read1(_CHUNK)
         if not chunk:
-            raise EOFError(f"the JSON array does not end after element {number}")
+            raise EOFError(f"the JSON array does not end after element {number - 1}")
         buffer += chunk
 
 

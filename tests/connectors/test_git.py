@@ -1,0 +1,137 @@
+"""Commits of real Git repositories."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from connectors.sources.git import GitSource, events
+from schemas import xapi
+from schemas.errors import InputError, UnavailableError
+from transforms.commits import FEATURES
+
+
+class Repository:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self.git("init", "--quiet", "--initial-branch=main")
+
+    def git(self, *arguments: str) -> str:
+        who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false"]
+        done = subprocess.run(["git", *who, *arguments], cwd=self.folder, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    def commit(self, path: str, text: str = "x\n", message: str = "Work", author: str = "Ada <ada@example.org>") -> str:
+        (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.folder / path).write_text(text)
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", message, "--author", author)
+        return self.git("rev-parse", "HEAD")
+
+
+@pytest.fixture
+def repository(tmp_path: Path, git: str) -> Repository:
+    return Repository(tmp_path / "repository")
+
+
+def source(tmp_path: Path, *places: object) -> GitSource:
+    return GitSource(tuple(map(str, places)), tmp_path / "mirrors", timeout_seconds=60)
+
+
+def test_each_commit_is_one_valid_statement_oldest_first(tmp_path: Path, repository: Repository) -> None:
+    shas = [repository.commit(f"file{n}.py", message=f"Work {n}\n\nBody {n}") for n in range(3)]
+    made = [statement for statement, _ in events(source(tmp_path, repository.folder), None)]
+    assert [one["object"]["id"].rsplit("/", 1)[1] for one in made] == shas
+    assert [one["object"]["definition"]["name"]["en"] for one in made] == ["Work 0", "Work 1", "Work 2"]
+    assert all(xapi.violations(one) == [] for one in made)
+    assert made[0]["actor"] == {"objectType": "Agent", "name": "Ada", "mbox": "mailto:ada@example.org"}
+
+
+def test_the_second_pull_brings_only_what_is_new(tmp_path: Path, repository: Repository) -> None:
+    repository.commit("a.py")
+    cursor = list(events(source(tmp_path, repository.folder), None))[-1][1]
+    assert list(events(source(tmp_path, repository.folder), cursor)) == []
+    new = repository.commit("b.py")
+    repository.git("checkout", "--quiet", "-b", "side")
+    side = repository.commit("c.py")
+    brought = [one["object"]["id"].rsplit("/", 1)[1] for one, _ in events(source(tmp_path, repository.folder), cursor)]
+    assert brought == [new, side]
+
+
+def test_a_pull_that_broke_off_starts_again_with_the_same_ids(tmp_path: Path, repository: Repository) -> None:
+    for n in range(5):
+        repository.commit(f"f{n}.py")
+    walk = events(source(tmp_path, repository.folder), None)
+    half = [next(walk) for _ in range(3)]
+    again = list(events(source(tmp_path, repository.folder), half[-1][1]))
+    assert [one["id"] for one, _ in again][:3] == [one["id"] for one, _ in half]
+    assert len(again) == 5
+
+
+def test_a_force_push_brings_what_replaced_the_old(tmp_path: Path, repository: Repository) -> None:
+    repository.commit("a.py")
+    repository.commit("b.py", message="To be replaced")
+    cursor = list(events(source(tmp_path, repository.folder), None))[-1][1]
+    repository.git("reset", "--quiet", "--hard", "HEAD~1")
+    repository.git("reflog", "expire", "--expire=now", "--all")
+    repository.git("gc", "--quiet", "--prune=now")
+    new = repository.commit("c.py", message="Instead")
+    brought = [one["object"]["id"].rsplit("/", 1)[1] for one, _ in events(source(tmp_path, repository.folder), cursor)]
+    assert brought[-1] == new
+
+
+def test_merges_renames_notebooks_tags_and_strange_names(tmp_path: Path, repository: Repository) -> None:
+    repository.commit("old name ä.py", "\n".join(map(str, range(50))))
+    repository.git("checkout", "--quiet", "-b", "side")
+    repository.commit("notebook.ipynb", "{}")
+    repository.git("checkout", "--quiet", "main")
+    repository.commit("README.md")
+    repository.git("merge", "--quiet", "--no-ff", "--message", "Merge side", "side")
+    repository.git("mv", "old name ä.py", "new.py")
+    repository.git("commit", "--quiet", "--message", "Move")
+    repository.git("tag", "-a", "v1.0", "-m", "one")
+    made = {
+        one["object"]["definition"]["name"]["en"]: one for one, _ in events(source(tmp_path, repository.folder), None)
+    }
+    prefix = "https://w3id.org/proficio/extensions"
+    assert made["Merge side"]["context"]["extensions"][FEATURES] == ["kind:merge"]
+    assert made["Move"]["context"]["extensions"][FEATURES] == []
+    assert made["Move"]["context"]["extensions"][f"{prefix}/files"] == ["new.py"]
+    assert made["Move"]["context"]["extensions"][f"{prefix}/tags"] == ["v1.0"]
+
+
+def test_a_clone_url_is_mirrored_and_fetched(tmp_path: Path, repository: Repository) -> None:
+    repository.commit("a.py")
+    url = repository.folder.as_uri()
+    cursor = list(events(source(tmp_path, url), None))[-1][1]
+    new = repository.commit("b.py")
+    brought = list(events(source(tmp_path, url), cursor))
+    assert [one["object"]["id"] for one, _ in brought] == [f"{url}/commit/{new}"]
+
+
+def test_names_of_authors_follow_the_mailmap(tmp_path: Path, repository: Repository) -> None:
+    repository.commit(".mailmap", "Ada Lovelace <ada@example.org> <old@example.org>\n")
+    repository.commit("a.py", author="A. L. <old@example.org>")
+    made = [one for one, _ in events(source(tmp_path, repository.folder), None)]
+    assert made[-1]["actor"]["mbox"] == "mailto:ada@example.org"
+    assert made[-1]["actor"]["name"] == "Ada Lovelace"
+
+
+def test_an_empty_repository_brings_nothing(tmp_path: Path, repository: Repository) -> None:
+    assert list(events(source(tmp_path, repository.folder), None)) == []
+
+
+def test_what_is_no_repository_is_told(tmp_path: Path, git: str) -> None:
+    with pytest.raises(InputError, match="no Git repository"):
+        list(events(source(tmp_path, tmp_path), None))
+    with pytest.raises(InputError, match="no Git repository"):
+        list(events(source(tmp_path, tmp_path / "missing"), None))
+    with pytest.raises(UnavailableError, match="clone"):
+        list(events(source(tmp_path, f"file://{tmp_path}/missing.git"), None))
+
+
+def test_credentials_of_a_clone_url_reach_neither_statement_nor_error(tmp_path: Path, git: str) -> None:
+    with pytest.raises(UnavailableError) as error:
+        list(events(source(tmp_path, "http://ada:secret@127.0.0.1:9/app.git"), None))
+    assert "secret" not in str(error.value)

@@ -1,0 +1,81 @@
+"""The lake: atomic files named by offsets, compaction, what a killed process leaves."""
+
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from connectors import lake
+from schemas.errors import StorageError, UnavailableError
+from schemas.lake import STATEMENTS
+from schemas.records import StoredRecord
+from transforms.rows import to_table
+from transforms.statements import judge
+
+DAY = date(2026, 1, 1)
+VALUE = b'{"actor":{"mbox":"mailto:a@e.org"},"verb":{"id":"https://e.org/v"},"object":{"id":"https://e.org/%d"}}'
+
+
+def table(first: int, last: int) -> pa.Table:
+    return to_table(
+        [judge(StoredRecord("t", 0, n, 1_767_225_600_000, None, VALUE % n, {}), ()) for n in range(first, last + 1)]
+    )
+
+
+def publish(folder: Path, first: int, last: int, day: date = DAY) -> lake.LakeFile:
+    return lake.publish(folder, table(first, last), "t", 0, first, last, day)
+
+
+def offsets(folder: Path) -> list[int]:
+    return sorted(n for file in lake.published(folder) for n in lake.read(file)["log_offset"].to_pylist())
+
+
+def test_the_names_are_the_checkpoint(tmp_path: Path) -> None:
+    publish(tmp_path, 0, 9)
+    publish(tmp_path, 10, 14)
+    assert lake.next_offsets(lake.published(tmp_path), "t") == {0: 15}
+    assert lake.next_offsets(lake.published(tmp_path), "other") == {}
+    file = lake.published(tmp_path)[0]
+    assert file.path.parent.name == "received=2026-01-01"
+    assert pq.read_schema(file.path).equals(STATEMENTS)
+
+
+def test_an_empty_file_accounts_for_offsets_too(tmp_path: Path) -> None:
+    lake.publish(tmp_path, table(0, -1), "t", 0, 0, 5, DAY)
+    assert lake.next_offsets(lake.published(tmp_path), "t") == {0: 6}
+
+
+def test_compaction_keeps_rows_and_days_apart(tmp_path: Path) -> None:
+    for start in range(0, 30, 5):
+        publish(tmp_path, start, start + 4, DAY if start < 20 else date(2026, 1, 2))
+    publish(tmp_path, 40, 44)  # not next to the others
+    assert lake.compact(tmp_path) == (6, 2)
+    assert [(file.first, file.last) for file in lake.published(tmp_path)] == [(0, 19), (20, 29), (40, 44)]
+    assert offsets(tmp_path) == [*range(30), *range(40, 45)]
+    assert lake.compact(tmp_path) == (0, 0)
+
+
+def test_a_compaction_that_was_killed_before_it_cleaned_up_counts_no_row_twice(tmp_path: Path) -> None:
+    publish(tmp_path, 0, 4)
+    publish(tmp_path, 5, 9)
+    publish(tmp_path, 0, 9)  # the merged file stands, the old ones still do
+    (tmp_path / "received=2026-01-01" / "half.parquet.99.tmp").write_bytes(b"half")
+    assert offsets(tmp_path) == list(range(10))
+    assert lake.sweep(tmp_path) == 3
+    assert [(file.first, file.last) for file in lake.published(tmp_path)] == [(0, 9)]
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    file = publish(tmp_path, 0, 4)
+    file.path.write_bytes(file.path.read_bytes()[:-20])
+    with pytest.raises(StorageError, match=file.path.name):
+        lake.read(file)
+
+
+def test_one_lander_at_a_time(tmp_path: Path) -> None:
+    with lake.locked(tmp_path), pytest.raises(UnavailableError, match="Another process"), lake.locked(tmp_path):
+        pass
+    with lake.locked(tmp_path):
+        pass

@@ -1,0 +1,253 @@
+"""The command line as its users meet it: every command, every kind of bad input, exit codes, no traceback."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors import lake
+from flows.settings import Settings
+
+GOOD = {
+    "actor": {"mbox": "mailto:ada@example.org", "name": "Ada"},
+    "verb": {"id": "http://adlnet.gov/expapi/verbs/answered"},
+    "object": {"id": "https://lms.example.org/data-literacy/intermediate/1"},
+    "result": {"success": True},
+    "timestamp": "2026-01-01T00:00:00Z",
+}
+COMMANDS = ("init doctor ingest pull land estimate publish run stream compact levels rejected status demo").split()
+
+
+class Home:
+    """A working directory with a settings file, and the command run in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self("init")
+
+    def __call__(self, *arguments: str, expect: int = 0, stdin: bytes | None = None, **env: str) -> str:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("PROFICIO_")}
+        done = subprocess.run(
+            [sys.executable, "-m", "flows.cli", *arguments], cwd=self.folder, input=stdin, capture_output=True,
+            env={**environment, "PYTHONPATH": str(Path(__file__).parents[2]), **env}, check=False,
+        )  # fmt: skip
+        told = done.stdout.decode() + done.stderr.decode()
+        assert "Traceback" not in told, told
+        assert done.returncode == expect, told
+        return told
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(home=self.folder / ".proficio")
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [row for file in lake.published(self.settings.lake) for row in lake.read(file).to_pylist()]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+def test_from_a_statement_to_a_level(home: Home) -> None:
+    lines = [json.dumps({**GOOD, "timestamp": f"2026-01-{day:02d}T00:00:00Z"}) for day in range(1, 11)]
+    assert "10 statements" in home("ingest", "-", stdin="\n".join(lines).encode())
+    assert "10 statements landed" in home("land")
+    assert "from nothing" in home("estimate", "--test")
+    assert "mart_levels 14" in home("publish")
+    rows = [json.loads(line) for line in home("levels", "ada@example.org", "--json").splitlines()]
+    mine = {row["competency"]: row for row in rows}
+    assert len(mine) == 14
+    assert set(mine["data-literacy"]) >= {
+        "person", "competency", "level", "p_at_least", "ability_mean", "ability_sd", "evidence_weight",
+        "last_evidence_at", "stale",
+    }  # fmt: skip
+    assert mine["data-literacy"]["level"] >= 2
+    assert len(mine["data-literacy"]["p_at_least"]) == 4
+    assert mine["data-literacy"]["ability_mean"] > mine["collaboration"]["ability_mean"] > 0
+    assert "Data literacy" in home("levels", "Ada")
+    told = json.loads(home("status", "--json"))
+    assert (told["received"], told["backlog"], told["rejected"]) == (10, 0, 0)
+    assert [run["run"] for run in told["runs"]] == ["estimate", "land"]
+    assert json.loads(home("compact", "--json")) == {"merged": 0, "created": 0}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_an_example(home: Home, command: str) -> None:
+    told = home(command, "--help", COLUMNS="200")
+    assert "Example:" in told
+    assert f"proficio {command}" in told
+
+
+def test_doctor_finds_all_well_and_says_what_is_not(home: Home) -> None:
+    told = [json.loads(line) for line in home("doctor", "--json").splitlines()]
+    assert {row["part"] for row in told} >= {
+        "Python",
+        "event log",
+        "topics",
+        "data folder",
+        "dbt project",
+        "Prefect API",
+        "disk room",
+    }
+    assert {row["state"] for row in told} == {"good"}
+    told = home(
+        "doctor", expect=5, PROFICIO_EVENT_LOG__KIND="kafka", PROFICIO_EVENT_LOG__BOOTSTRAP_SERVERS="127.0.0.1:9"
+    )
+    assert "wrong" in told
+    assert "bootstrap_servers" in told.replace("\n", "")
+    assert "PREFECT_API_URL" in home("doctor", expect=5, PREFECT_API_URL="http://127.0.0.1:9/api")
+
+
+BAD_LINES = {
+    "invalid UTF-8": b'{"actor": "\xff\xfe"}',
+    "duplicate keys": b'{"actor": {"mbox": "mailto:a@e.org"}, "actor": {"mbox": "mailto:b@e.org"}}',
+    "NaN": b'{"result": {"score": {"raw": NaN}}}',
+    "a lone surrogate": b'{"actor": {"name": "\\ud800"}}',
+    "2,000 nested levels": b'{"a":' * 2000 + b"1" + b"}" * 2000,
+    "no JSON": b"actor,verb,object",
+    "a line of 50 MB": b'{"a": "' + b"x" * 50_000_000 + b'"}',
+}
+
+
+@pytest.mark.parametrize("line", BAD_LINES.values(), ids=BAD_LINES.keys())
+def test_a_bad_line_is_told_with_its_place_and_the_good_ones_are_taken(home: Home, line: bytes) -> None:
+    good = json.dumps(GOOD).encode()
+    (home.folder / "file.ndjson").write_bytes(good + b"\n" + line + b"\n" + good.replace(b"ada@", b"alan@") + b"\n")
+    told = home("ingest", "file.ndjson", expect=4)
+    assert "2 statements" in told
+    assert "proficio rejected" in told
+    letters = [json.loads(one) for one in home("rejected", "--json").splitlines()]
+    assert [letter["origin"] for letter in letters] == ["file.ndjson:2"]
+    assert letters[0]["reason"]
+    home("land")
+    assert len(home.rows()) == 2
+
+
+def test_a_byte_order_mark_is_no_fault(home: Home) -> None:
+    (home.folder / "file.ndjson").write_bytes(b"\xef\xbb\xbf" + json.dumps(GOOD).encode())
+    home("ingest", "file.ndjson")
+    home("land")
+    assert len(home.rows()) == 1
+
+
+def test_a_timestamp_without_a_zone_is_refused_at_landing(home: Home) -> None:
+    home("ingest", "-", stdin=json.dumps({**GOOD, "timestamp": "2026-01-01T00:00:00"}).encode())
+    assert "1 rejected" in home("land")
+    assert "time zone" in home("rejected", COLUMNS="300")
+    assert home.rows() == []
+
+
+def test_files_that_are_empty_missing_or_break_off(home: Home) -> None:
+    (home.folder / "empty").write_bytes(b"")
+    assert "holds no statements" in home("ingest", "empty", expect=4)
+    assert "cannot be read" in home("ingest", "missing", expect=4)
+    packed = gzip.compress(b"\n".join(json.dumps({**GOOD, "n": os.urandom(8).hex()}).encode() for _ in range(3000)))
+    (home.folder / "file.gz").write_bytes(packed[:-5000])
+    assert "breaks off" in home("ingest", "file.gz", expect=4)
+    told = json.loads(home("status", "--json"))
+    assert 1000 < told["received"] < 3000
+
+
+def test_settings_that_are_wrong_are_told_with_what_was_meant(home: Home) -> None:
+    file = home.folder / "proficio.toml"
+    file.write_text("[land]\nbatch_record = 5\n")
+    told = home("land", expect=3)
+    assert "land.batch_record" in told
+    assert "did you mean batch_records?" in told
+    file.write_text("[land]\nbatch_records = 'many'\n")
+    assert "land.batch_records" in home("status", expect=3)
+    file.write_text("[land\n")
+    assert "not valid TOML" in home("status", expect=3)
+    file.write_text("[event_log]\npassword = 'secret'\n")
+    told = home("status", expect=3)
+    assert "PROFICIO_EVENT_LOG__PASSWORD" in told
+    file.write_text("[land]\nrepairs_off = ['nothing']\n")
+    assert "nothing" in home("land", expect=3)
+    assert "no settings file" in home("--config", "other.toml", "status", expect=3)
+    file.write_text("")
+    assert "land.batch_records" in home("status", expect=3, PROFICIO_LAND__BATCH_RECORDS="many")
+
+
+def test_git_paths_and_sources_that_are_wrong(home: Home) -> None:
+    assert "no Git repository" in home("pull", "git", str(home.folder), expect=4)
+    assert "There is no source" in home("pull", "svn", expect=3)
+    assert "no repositories" in home("pull", "git", expect=3)
+
+
+def test_a_broker_that_is_down_and_a_person_nobody_knows(home: Home) -> None:
+    kafka = {"PROFICIO_EVENT_LOG__KIND": "kafka", "PROFICIO_EVENT_LOG__BOOTSTRAP_SERVERS": "127.0.0.1:9",
+             "PROFICIO_EVENT_LOG__DELIVERY_SECONDS": "1"}  # fmt: skip
+    assert "127.0.0.1:9" in home("ingest", "-", stdin=json.dumps(GOOD).encode(), expect=5, **kafka)
+    assert "127.0.0.1:9" in home("land", expect=5, **kafka)
+    assert "No levels are published" in home("levels", expect=4)
+    error = json.loads(home("levels", "--json", expect=4))
+    assert error["exit_code"] == 4
+    assert error["hint"]
+
+
+@pytest.mark.kafka
+def test_a_missing_topic_is_told(home: Home, broker: Any) -> None:
+    kafka = {"PROFICIO_EVENT_LOG__KIND": "kafka", "PROFICIO_EVENT_LOG__BOOTSTRAP_SERVERS": broker.address}
+    if "xapi.statements does not exist" not in home("land", expect=5, **kafka):
+        pytest.fail("the topic is there already")
+    assert "xapi.statements" in home("init", **kafka)
+    home("land", **kafka)
+
+
+def test_a_damaged_file_in_the_lake_is_named_and_nothing_is_lost(home: Home) -> None:
+    home("ingest", "-", stdin=json.dumps(GOOD).encode())
+    home("land")
+    file = lake.published(home.settings.lake)[0].path
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-30])
+    assert file.name in home("estimate", expect=7)
+    file.unlink()
+    home("land")
+    home("estimate")
+    assert len(home.rows()) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a small tmpfs needs root")
+def test_a_full_disk_stops_in_time_and_loses_nothing(home: Home, tmp_path: Path) -> None:
+    lines = b"\n".join(
+        json.dumps(
+            {
+                **GOOD,
+                "id": f"00000000-0000-4000-8000-{n:012d}",
+                "context": {"extensions": {"https://e.org/x": os.urandom(600).hex()}},
+            }
+        ).encode()
+        for n in range(6000)
+    )
+    home("ingest", "-", stdin=lines)
+    home.settings.lake.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(home.settings.lake)], check=True)
+    try:
+        assert "No space left" in home("land", expect=7)
+        assert not list(home.settings.lake.rglob("*.tmp"))
+        subprocess.run(["mount", "-o", "remount,size=100m", str(home.settings.lake)], check=True)
+        home("land")
+        rows = [row["statement_id"] for row in home.rows()]
+        assert len(rows) == len(set(rows)) == 6000
+    finally:
+        subprocess.run(["umount", str(home.settings.lake)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_a_read_only_lake_is_told(home: Home) -> None:
+    home("ingest", "-", stdin=json.dumps(GOOD).encode())
+    home.settings.lake.mkdir(parents=True)
+    (home.settings.lake / ".lock").touch()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,ro", "tmpfs", str(home.settings.lake)], check=True)
+    try:
+        assert "cannot be written" in home("land", expect=7)
+    finally:
+        subprocess.run(["umount", str(home.settings.lake)], check=True)
+    home("land")
+    assert len(home.rows()) == 1

@@ -1,0 +1,241 @@
+"""Levels by dbt: equal to the reference estimator, whatever the order, batches, duplicates, late and voided statements."""
+
+import random
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from connectors import lake, warehouse
+from connectors.dbt import DbtProject
+from flows.dead_letters import dead_letters
+from flows.estimate import estimate
+from flows.land import land
+from flows.opening import event_log, framework
+from flows.settings import Settings
+from schemas.framework import Rule
+from schemas.records import STATEMENTS, Record
+from schemas.xapi import VOIDED
+from transforms.estimator import Evidence, Parameters, fold
+from transforms.estimator import estimate as reference
+from transforms.seeds import seeds
+
+PARAMETERS = Parameters(after_failure=-0.4, after_success=0.3, practice=0.15, half_life_days=90)
+START = datetime(2026, 1, 1, tzinfo=UTC)
+LEVELS = ("beginner", "intermediate", "advanced", "master")
+COMPETENCIES = ("data-literacy", "collaboration", "ethics-bias")
+
+
+def answered(
+    number: int, person: int, competency: str, level: int, outcome: float, hour: float, activity: int = 1
+) -> dict[str, Any]:
+    return {
+        "id": f"00000000-0000-4000-8000-{number:012x}",
+        "actor": {"mbox": f"mailto:p{person}@example.org", "name": f"Person {person}"},
+        "verb": {"id": "http://adlnet.gov/expapi/verbs/answered"},
+        "object": {"id": f"https://lms.example.org/{competency}/{LEVELS[level - 1]}/{activity}"},
+        "result": {"score": {"scaled": outcome}},
+        "timestamp": (START + timedelta(hours=hour)).isoformat(),
+    }
+
+
+def voiding(number: int, target: str) -> dict[str, Any]:
+    return {
+        "id": f"00000000-0000-4000-9000-{number:012x}",
+        "actor": {"mbox": "mailto:admin@example.org"},
+        "verb": {"id": VOIDED},
+        "object": {"objectType": "StatementRef", "id": target},
+    }
+
+
+class Pipeline:
+    """A home of its own with a dbt project that is parsed once."""
+
+    def __init__(self, home: Path) -> None:
+        self.settings = Settings(home=home)
+        chosen, rules = framework(self.settings)
+        self.competencies = [competency.id for competency in chosen.competencies]
+        self.project = DbtProject(home / "dbt", seeds(chosen, rules, PARAMETERS), self.settings.warehouse, "2GB")
+        self.project.parse()
+
+    def reset(self) -> None:
+        for path in self.settings.home.glob("*.d*b*"):
+            if path.is_file():
+                path.unlink()
+        for file in lake.published(self.settings.lake):
+            file.path.unlink()
+
+    def take(self, statements: list[dict[str, Any]], full_refresh: bool = False) -> None:
+        with event_log(self.settings) as log:
+            log.append(
+                STATEMENTS, [Record(one["actor"]["mbox"], orjson.dumps(one), {"source": "t"}) for one in statements]
+            )
+            land(self.settings, log)
+            estimate(self.settings, full_refresh, self.project, log)
+
+    def levels(self) -> dict[tuple[str, str], dict[str, Any]]:
+        rows = warehouse.rows(self.settings.warehouse, "select * from mart_levels")
+        return {(row["person"], row["competency"]): row for row in rows}
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    return Pipeline(tmp_path_factory.mktemp("estimate"))
+
+
+def expected(pipeline: Pipeline, statements: list[dict[str, Any]]) -> dict[tuple[str, str], Any]:
+    voided = {one["object"]["id"] for one in statements if one["verb"]["id"] == VOIDED}
+    evidence: dict[str, dict[str, Evidence]] = defaultdict(dict)
+    for one in statements:
+        if one["verb"]["id"] == VOIDED or one["id"] in voided:
+            continue
+        competency, level, _ = one["object"]["id"].rsplit("/", 3)[1:]
+        evidence[one["actor"]["mbox"]][one["id"]] = Evidence(
+            competency, one["object"]["id"], PARAMETERS.difficulty(LEVELS.index(level) + 1), one["result"]["score"]["scaled"],
+            1.0, datetime.fromisoformat(one["timestamp"]), one["id"],
+        )  # fmt: skip
+    return {
+        (person, one.competency): one
+        for person, pieces in evidence.items()
+        for one in reference(fold(pieces.values(), PARAMETERS), pipeline.competencies, PARAMETERS)
+    }
+
+
+def assert_equal(found: dict[tuple[str, str], dict[str, Any]], wanted: dict[tuple[str, str], Any]) -> None:
+    assert found.keys() == wanted.keys()
+    for key, one in wanted.items():
+        row = found[key]
+        assert row["level"] == one.level
+        assert row["evidence_count"] == one.evidence_count
+        assert row["last_evidence_at"] == one.last_evidence_at
+        for name in ("ability_mean", "ability_sd", "ability_low", "ability_high", "evidence_weight"):
+            assert row[name] == pytest.approx(getattr(one, name), abs=1e-9), (key, name)
+        assert [row[f"p_at_least_{k}"] for k in range(1, 5)] == pytest.approx(list(one.p_at_least), abs=1e-9)
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> list[list[dict[str, Any]]]:
+    """Statements in an order that has nothing to do with when they occurred, some twice, some voided, before or after."""
+    count = draw(st.integers(1, 40))
+    random_bits = random.Random(draw(st.integers(0, 2**32)))
+    made = [
+        answered(n, random_bits.randrange(3), random_bits.choice(COMPETENCIES), random_bits.randint(1, 4),
+                 random_bits.choice([0, 1, round(random_bits.random(), 2)]), random_bits.randrange(300) * 7, random_bits.randint(1, 3))
+        for n in range(count)
+    ]  # fmt: skip
+    made += [voiding(n, one["id"]) for n, one in enumerate(random_bits.sample(made, draw(st.integers(0, count // 3))))]
+    made += random_bits.sample(made, draw(st.integers(0, len(made) // 2)))
+    random_bits.shuffle(made)
+    cuts = sorted(draw(st.lists(st.integers(0, len(made)), max_size=3)))
+    return [made[start:end] for start, end in zip([0, *cuts], [*cuts, len(made)], strict=True)]
+
+
+@hypothesis_settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(batches(), st.booleans())
+def test_levels_are_a_function_of_the_set_of_statements(
+    pipeline: Pipeline, parts: list[list[dict[str, Any]]], compacted: bool
+) -> None:
+    pipeline.reset()
+    for number, part in enumerate(parts):
+        pipeline.take(part)
+        if compacted and number % 2:
+            lake.compact(pipeline.settings.lake)
+    statements = [one for part in parts for one in part]
+    landed = [
+        one for file in lake.published(pipeline.settings.lake) for one in lake.read(file)["statement_id"].to_pylist()
+    ]
+    assert sorted(landed) == sorted(one["id"] for one in statements)
+    incremental = pipeline.levels()
+    assert_equal(incremental, expected(pipeline, statements))
+    pipeline.take([], full_refresh=True)
+    rebuilt = pipeline.levels()
+    assert rebuilt.keys() == incremental.keys()
+    for key, row in rebuilt.items():
+        for name, value in row.items():
+            if isinstance(value, float):
+                assert value == pytest.approx(incremental[key][name], abs=1e-9)
+            else:
+                assert value == incremental[key][name]
+
+
+def test_only_people_with_new_evidence_are_touched(pipeline: Pipeline) -> None:
+    pipeline.reset()
+    pipeline.take([answered(n, n % 3, "data-literacy", 2, 1, n) for n in range(9)])
+    pipeline.take([answered(10, 1, "data-literacy", 2, 1, 100)])
+    loads = warehouse.rows(
+        pipeline.settings.warehouse,
+        "select people.person, max(load_id) as load from int_competency_states join int_people as people using (person_key) group by 1",
+    )
+    assert {row["person"]: row["load"] for row in loads} == {
+        "mailto:p0@example.org": 1, "mailto:p1@example.org": 2, "mailto:p2@example.org": 1,
+    }  # fmt: skip
+
+
+def test_a_run_that_broke_off_is_taken_up_by_the_next(pipeline: Pipeline) -> None:
+    pipeline.reset()
+    first = [answered(n, n % 2, "data-literacy", 1 + n % 4, n % 2, n) for n in range(20)]
+    second = [answered(100 + n, n % 3, "ethics-bias", 1 + n % 4, n % 2, 100 + n) for n in range(20)]
+    pipeline.take(first)
+    with event_log(pipeline.settings) as log:
+        log.append(STATEMENTS, [Record("k", orjson.dumps(one), {"source": "t"}) for one in second])
+        land(pipeline.settings, log)
+    warehouse.begin_load(pipeline.settings.warehouse, pipeline.settings.lake, pipeline.project.digest)
+    pipeline.project.invoke("run", "--select", "+int_competency_states")  # and no further: the run breaks off here
+    third = [answered(200, 1, "ethics-bias", 2, 1, 50)]
+    pipeline.take(third)
+    assert_equal(pipeline.levels(), expected(pipeline, first + second + third))
+
+
+def test_old_states_are_compacted_without_a_trace(pipeline: Pipeline) -> None:
+    pipeline.reset()
+    statements = []
+    for number in range(4):
+        statements.append(answered(number, 0, "data-literacy", 2, number % 2, number))
+        pipeline.take(statements[-1:])
+    count = "select count(*) as rows from int_competency_states"
+    assert warehouse.rows(pipeline.settings.warehouse, count)[0]["rows"] == 4
+    pipeline.project.invoke("run-operation", "compact_states")
+    assert warehouse.rows(pipeline.settings.warehouse, count)[0]["rows"] == 1
+    statements.append(answered(9, 0, "data-literacy", 2, 1, 9))
+    pipeline.take(statements[-1:])
+    assert_equal(pipeline.levels(), expected(pipeline, statements))
+
+
+def test_one_id_with_two_contents_keeps_the_first_and_rejects_the_second(pipeline: Pipeline) -> None:
+    pipeline.reset()
+    first = answered(1, 0, "data-literacy", 2, 1.0, 1)
+    other = answered(1, 0, "data-literacy", 2, 0.0, 1)
+    same = {**first, "stored": "2026-01-01T00:00:00Z"}
+    pipeline.take([first, same, other])
+    pipeline.take([other, first])
+    assert_equal(pipeline.levels(), expected(pipeline, [first]))
+    with event_log(pipeline.settings) as log:
+        letters = list(dead_letters(log))
+    assert [letter.clause for letter in letters] == ["xAPI-Data 2.3.1"] * 2
+    assert all(orjson.loads(letter.value)["result"]["score"]["scaled"] == 0 for letter in letters)
+
+
+def test_all_data_tests_and_unit_tests_of_the_project_pass(pipeline: Pipeline) -> None:
+    pipeline.reset()
+    pipeline.take([answered(n, n % 3, COMPETENCIES[n % 3], 1 + n % 4, n % 2, n) for n in range(60)])
+    results = pipeline.project.invoke("test")
+    assert len(results) > 80
+    assert {one["status"] for one in results} == {"pass"}
+    assert sum("test_fold" in one["name"] or "test_estimate" in one["name"] for one in results) >= 4
+
+
+def test_a_changed_rule_estimates_everything_anew(tmp_path: Path) -> None:
+    pipeline = Pipeline(tmp_path)
+    pipeline.take([answered(1, 0, "data-literacy", 2, 1.0, 1)])
+    chosen, rules = framework(pipeline.settings)
+    other: list[Rule] = [rule.model_copy(update={"weight": 2.0}) for rule in rules]
+    project = DbtProject(tmp_path / "dbt", seeds(chosen, other, PARAMETERS), pipeline.settings.warehouse, "2GB")
+    done = estimate(pipeline.settings, project=project)
+    assert done.full_refresh
+    assert warehouse.rows(pipeline.settings.warehouse, "select weight from mart_evidence") == [{"weight": 2.0}]

@@ -42,7 +42,7 @@ class DbtProject:
         paths = ["--project-dir", str(self.folder), "--profiles-dir", str(self.folder), "--quiet", "--no-use-colors",
                  "--log-path", str(self.folder / "logs"), "--log-level", "none"]  # fmt: skip
         try:
-            outcome = dbtRunner(manifest=self._manifest).invoke([command, *paths, *arguments])
+            outcome = dbtRunner(manifest=self._manifest).invoke([*command.split(), *paths, *arguments])
         finally:
             _release()
         if outcome.exception is not None:

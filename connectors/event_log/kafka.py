@@ -30,7 +30,12 @@ class KafkaEventLog:
         delivery_seconds: float = 60.0,
     ) -> None:
         self._servers = bootstrap_servers
-        self._options = {"bootstrap_servers": bootstrap_servers.split(","), "client_id": "proficio", **(options or {})}
+        self._options = {
+            "bootstrap_servers": bootstrap_servers.split(","),
+            "client_id": "proficio",
+            "bootstrap_timeout_ms": int(min(15.0, delivery_seconds) * 1000),
+            **(options or {}),
+        }
         self._producer_options = {
             "acks": "all",
             "enable_idempotence": True,

@@ -1,0 +1,28 @@
+"""The dbt docs site, as files that open without a server: `python -m flows.dbt_docs FOLDER`."""
+
+import shutil
+import sys
+from pathlib import Path
+
+from connectors import warehouse
+from flows.opening import dbt_project
+from flows.settings import load
+
+
+def build(folder: Path) -> Path:
+    """Build the site into a folder; its index.html. Needs no data: models are built empty where there is no warehouse."""
+    settings = load().model_copy(update={"home": folder / "work"})
+    project = dbt_project(settings)
+    loaded = warehouse.begin_load(settings.warehouse, settings.lake, project.digest)
+    project.invoke("seed")
+    project.invoke("run", "--full-refresh")
+    warehouse.finish_load(settings.warehouse, loaded, project.digest)
+    project.invoke("docs generate", "--static")
+    page = folder / "index.html"
+    shutil.copy(project.folder / "target" / "static_index.html", page)
+    shutil.rmtree(folder / "work")
+    return page
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{build(Path(sys.argv[1]).resolve())}\n")

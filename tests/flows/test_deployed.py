@@ -1,0 +1,185 @@
+"""The Prefect flows: with no server, against a real server and worker, and how soon a level follows an event."""
+
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from flows.opening import event_log
+from flows.settings import Settings
+from schemas.records import STATEMENTS, Record
+
+ROOT = Path(__file__).parents[2]
+
+
+def proficio(home: Path, *arguments: str, **env: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PROFICIO_HOME": str(home), "PYTHONPATH": str(ROOT), **env}
+    return subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", *arguments], env=environment, cwd=home.parent, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def put(home: Path, person: str, count: int, start: int = 0) -> None:
+    with event_log(Settings(home=home)) as log:
+        log.append(
+            STATEMENTS,
+            [
+                Record(
+                    person,
+                    json.dumps(
+                        {
+                            "actor": {"mbox": f"mailto:{person}@example.org"},
+                            "verb": {"id": "http://adlnet.gov/expapi/verbs/answered"},
+                            "object": {"id": f"https://lms.example.org/data-literacy/intermediate/{n % 5}"},
+                            "result": {"success": True},
+                            "timestamp": f"2026-01-01T00:{n // 60:02d}:{n % 60:02d}Z",
+                        }
+                    ).encode(),
+                    {"source": "t"},
+                )
+                for n in range(start, start + count)
+            ],
+        )
+
+
+def evidence_count(home: Path, person: str) -> int:
+    done = proficio(home, "levels", f"{person}@example.org", "--json")
+    out, _ = done.communicate()
+    counts = [json.loads(line)["evidence_count"] for line in out.splitlines() if '"data-literacy"' in line]
+    return counts[0] if counts else 0
+
+
+def test_run_works_without_a_prefect_server_and_leaves_its_state_in_the_home(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    put(home, "ada", 5)
+    done = proficio(home, "run", "--json", HOME=str(tmp_path / "nobody"))
+    out, err = done.communicate()
+    assert done.returncode == 0, err
+    assert json.loads(out)["landed"]["landed"] == 5
+    assert evidence_count(home, "ada") == 5
+    assert (home / "prefect").is_dir()
+    assert not (tmp_path / "nobody" / ".prefect").exists()
+
+
+def test_a_failing_run_ends_in_a_message_not_a_traceback(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with event_log(Settings(home=home)) as log:
+        log.append(STATEMENTS, [Record(None, b"nonsense") for _ in range(200)])
+    done = proficio(home, "run")
+    out, err = done.communicate()
+    assert done.returncode == 6, out + err
+    assert "land.max_reject_share" in err
+    assert "Traceback" not in out + err
+    assert json.loads((home / "runs.jsonl").read_text().splitlines()[-1])["state"] == "failed"
+
+
+def test_in_stream_a_level_follows_its_event_within_ten_seconds(tmp_path: Path) -> None:
+    """From `ingest` to a changed row in `levels`, both as commands; the 95th percentile of 12."""
+    home = tmp_path / "home"
+    put(home, "ada", 1)
+    stream = proficio(home, "stream", "--for", "240", "--json")
+    try:
+        ends = time.monotonic() + 120
+        while evidence_count(home, "ada") < 1:
+            assert time.monotonic() < ends, "stream did not start"
+            assert stream.poll() is None, stream.communicate()[1]
+        seconds = []
+        for number in range(12):
+            line = json.dumps(
+                {
+                    "actor": {"mbox": "mailto:ada@example.org"},
+                    "verb": {"id": "http://adlnet.gov/expapi/verbs/answered"},
+                    "object": {"id": "https://lms.example.org/data-literacy/intermediate/1"},
+                    "result": {"success": number % 2 == 0},
+                    "timestamp": f"2026-02-01T00:00:{number:02d}Z",
+                }
+            )
+            (tmp_path / "one.ndjson").write_text(line)
+            started = time.monotonic()
+            assert proficio(home, "ingest", str(tmp_path / "one.ndjson")).wait() == 0
+            while evidence_count(home, "ada") < number + 2:
+                assert time.monotonic() - started < 60
+            seconds.append(time.monotonic() - started)
+    finally:
+        stream.terminate()
+        out, _ = stream.communicate(timeout=60)
+    assert stream.returncode == 0
+    assert json.loads(out)["landed"] >= 12
+    p95 = statistics.quantiles(seconds, n=20)[18]
+    print(f"\nfrom ingest to level: median {statistics.median(seconds):.1f} s, p95 {p95:.1f} s")
+    assert p95 < 10
+
+
+@pytest.fixture(scope="module")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    folder = tmp_path_factory.mktemp("prefect")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/api"
+    environment = {"PREFECT_HOME": str(folder), "PREFECT_API_URL": url, "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+    command = [
+        str(Path(sys.executable).parent / "prefect"),
+        "server",
+        "start",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(command, env={**os.environ, **environment}, stdout=log, stderr=log)
+        ends = time.monotonic() + 120
+        while True:
+            try:
+                if httpx.get(f"{url}/health", timeout=2).is_success:
+                    break
+            except httpx.HTTPError:
+                assert time.monotonic() < ends, (folder / "log").read_text()[-3000:]
+                time.sleep(0.5)
+        yield environment
+        server.terminate()
+        server.wait(30)
+
+
+def test_deployments_run_on_a_real_server_and_worker(prefect_server: dict[str, str], tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    put(home, "ada", 3)
+    prefect = str(Path(sys.executable).parent / "prefect")
+    environment = {**os.environ, **prefect_server, "PROFICIO_HOME": str(home), "PYTHONPATH": str(ROOT)}
+
+    def call(*arguments: str) -> str:
+        done = subprocess.run(
+            [prefect, "--no-prompt", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    call("work-pool", "create", "proficio", "--type", "process")
+    call("deploy", "--all")
+    deployed = call("deployment", "ls")
+    assert all(name in deployed for name in ("nightly/nightly", "land/land", "stream/stream"))
+    with (tmp_path / "worker.log").open("wb") as log:
+        worker = subprocess.Popen(
+            [prefect, "worker", "start", "--pool", "proficio"], cwd=ROOT, env=environment, stdout=log, stderr=log
+        )
+    try:
+        call("deployment", "run", "nightly/nightly", "--watch", "--watch-timeout", "240")
+    finally:
+        worker.terminate()
+        worker.wait(30)
+    assert evidence_count(home, "ada") == 3, (tmp_path / "worker.log").read_text()[-4000:]
+    runs = httpx.post(f"{prefect_server['PREFECT_API_URL']}/flow_runs/filter", json={}).json()
+    assert {run["state_type"] for run in runs} == {"COMPLETED"}
+    assert runs[0]["name"].startswith("nightly-update-")
+    names = {run["name"] for run in httpx.post(f"{prefect_server['PREFECT_API_URL']}/task_runs/filter", json={}).json()}
+    assert {"land", "estimate", "publish"} <= names

@@ -14,8 +14,8 @@ os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
-from flows.settings import Settings  # noqa: E402
-from tests.broker import Broker, can_run  # noqa: E402
+from flows.settings import Settings
+from tests.broker import Broker, can_run
 
 SHARED = Path(__file__).parent.parent.parent / "shared"
 

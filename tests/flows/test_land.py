@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def test_files_stand_under_the_day_their_records_were_received(settings: Setting
     for partition in by_partition:
         mine = sorted(file for file in files if file.partition == partition)
         assert [file.day for file in mine] == sorted(file.day for file in mine)
-        assert all(later.first == earlier.last + 1 for earlier, later in zip(mine, mine[1:], strict=False))
+        assert all(later.first == earlier.last + 1 for earlier, later in pairwise(mine))
 
 
 class _Dated:

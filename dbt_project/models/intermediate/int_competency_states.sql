@@ -1,3 +1,4 @@
+-- noqa: disable=LT02
 -- depends_on: {{ ref('int_touched_statements') }}
 {{ config(
     incremental_strategy='append',

@@ -1,3 +1,4 @@
+-- noqa: disable=LT02
 {{ config(
     incremental_strategy='append',
     pre_hook="{% if is_incremental() %}{{ forget_unfinished(this) }}{% endif %}"

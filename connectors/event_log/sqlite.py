@@ -27,7 +27,7 @@ create table if not exists newest (
     number integer not null, key text not null, id integer not null, primary key (number, key)
 ) without rowid;
 """
-_READ_AHEAD = 2000
+_READ_AHEAD = 256  # records; each may be a megabyte
 
 
 class SqliteEventLog:

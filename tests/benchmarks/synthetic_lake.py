@@ -37,7 +37,7 @@ def write(
         given = _GIVEN.format(first=start, people_expression=expression)
         with duckdb.connect() as connection:
             connection.execute("set TimeZone = 'UTC'; set threads = 2")
-            table = connection.execute(
+            table = connection.sql(
                 f"with given as (select {given} from (select {competencies} as competencies, {levels} as levels), "
                 f"range({count}) as t(i)) select {_columns()} from given"
             ).to_arrow_table()

@@ -1,0 +1,50 @@
+"""Published marts are swapped in whole: who reads the old goes on reading, who writes never waits."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from connectors import publication
+from flows.settings import Settings
+from schemas.errors import InputError
+
+MARTS = ("mart_levels",)
+
+
+def warehouse(settings: Settings, rows: int) -> None:
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect(str(settings.warehouse)) as connection:
+        connection.execute(f"create or replace table mart_levels as select i as n from range({rows}) as t(i)")
+
+
+def publish(settings: Settings) -> dict[str, int]:
+    return publication.publish(settings.warehouse, settings.published, MARTS, database=True)
+
+
+def test_a_reader_of_the_old_copy_goes_on_while_a_new_one_is_published(settings: Settings) -> None:
+    warehouse(settings, 10)
+    assert publish(settings) == {"mart_levels": 10}
+    database = settings.published / publication.DATABASE
+    reader = duckdb.connect(str(database), read_only=True)
+    parquet = (settings.published / "mart_levels.parquet").open("rb")
+    warehouse(settings, 20)
+    assert publish(settings) == {"mart_levels": 20}
+    assert reader.execute("select count(*) from mart_levels").fetchone() == (10,)
+    assert parquet.read(4) == b"PAR1"
+    reader.close()
+    parquet.close()
+    with duckdb.connect(str(database), read_only=True) as fresh:
+        assert fresh.execute("select count(*) from mart_levels").fetchone() == (20,)
+    assert database.stat().st_mode & 0o222 == 0
+    assert [path.name for path in settings.published.iterdir() if path.name.startswith(".")] == []
+
+
+def test_nothing_to_publish_is_told(settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no warehouse"):
+        publish(settings)
+    settings.home.mkdir(parents=True)
+    duckdb.connect(str(settings.warehouse)).close()
+    with pytest.raises(InputError, match="no mart_levels yet"):
+        publish(settings)
+    assert list(settings.published.iterdir()) == []

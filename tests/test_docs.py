@@ -1,0 +1,126 @@
+"""Every command in README and docs is run: here, or by the test that is named."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.seeds import FOLDER, default_seeds
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+# Commands that need more than a folder and a minute, and where they are run instead.
+ELSEWHERE = {
+    "make demo": "tests/test_wheel.py::test_the_wheel_alone_runs_the_demo",
+    "make test": "this run",
+    "make kafka": "tests/connectors/test_event_log.py (infra/kafka/broker is what it calls)",
+    "make bench": "by hand; tests/test_docs.py::test_the_benchmark_runs runs it small",
+    "python3 -m venv": "tests/test_wheel.py",
+    "/opt/proficio/bin/pip install": "tests/test_wheel.py",
+    "PROFICIO_EVENT_LOG__KIND=kafka proficio": "tests/flows/test_cli.py::test_a_missing_topic_is_told",
+    "export PREFECT_API_URL": "tests/flows/test_deployed.py",
+    "prefect ": "tests/flows/test_deployed.py::test_deployments_run_on_a_real_server_and_worker",
+    "python -m tests.end_to_end.kills": "tests/flows/test_land.py runs it smaller",
+    "python -m tests.benchmarks": "test_the_benchmark_runs",
+}
+HERE = "proficio "
+
+
+def commands() -> list[tuple[str, str]]:
+    found = []
+    for page in PAGES:
+        for block in re.findall(r"^```(?:sh|bash)?\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE):
+            for line in block.splitlines():
+                command = line.split("  #")[0].strip()
+                if re.match(r"(make|proficio|prefect|python3?|export|/opt|PROFICIO_\w+=\S+ proficio)\b", command):
+                    found.append((page.name, command))
+    return found
+
+
+def test_every_command_is_run_somewhere() -> None:
+    assert len(commands()) > 20
+    for page, command in commands():
+        assert command.startswith((HERE, *ELSEWHERE)), f"{page}: nothing runs {command!r}"
+
+
+def test_the_commands_of_an_operator_run_in_their_order(tmp_path: Path) -> None:
+    import gzip
+
+    statement = (
+        '{"actor":{"mbox":"mailto:ada@example.org"},"verb":{"id":"http://adlnet.gov/expapi/verbs/answered"},'
+        '"object":{"id":"https://lms.example.org/data-literacy/beginner/1"},"result":{"success":true}}\n'
+    )
+    (tmp_path / "statements.ndjson.gz").write_bytes(gzip.compress(statement.encode()))
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    who = ["-c", "user.name=A", "-c", "user.email=a@e.org"]
+    subprocess.run(["git", *who, "commit", "-q", "--allow-empty", "-m", "x"], cwd=tmp_path, check=True)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PROFICIO_")}
+    environment["PYTHONPATH"] = str(ROOT)
+    ran = 0
+    for page, command in commands():
+        if page == "README.md" and command.startswith(HERE):
+            arguments = [one.replace("60", "2") if "stream" in command else one for one in shlex.split(command)[1:]]
+            done = subprocess.run(
+                [sys.executable, "-m", "flows.cli", *arguments],
+                cwd=tmp_path,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, (command, done.stdout, done.stderr)
+            ran += 1
+    assert ran >= 9
+
+
+def test_make_lists_its_targets_and_knows_them() -> None:
+    told = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for target in ("demo", "test", "lint", "bench", "kafka", "clean"):
+        assert f"  {target}" in told
+        assert subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, check=False).returncode == 0
+
+
+def test_links_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_seeds_and_the_page_of_marts_are_up_to_date() -> None:
+    for name, text in default_seeds().items():
+        assert (FOLDER / f"{name}.csv").read_text("utf-8") == text, "run: make seeds"
+    marts = (ROOT / "docs" / "marts.md").read_text("utf-8")
+    models = (ROOT / "dbt_project" / "models" / "marts" / "marts.yml").read_text("utf-8")
+    for column in re.findall(r"^      - name: (\w+)", models, re.MULTILINE):
+        assert f"`{column}`" in marts
+
+
+def test_the_framework_holds_every_item_of_its_source() -> None:
+    source = ROOT.parent / "shared" / "framework-source.txt"
+    if not source.exists():
+        pytest.skip(f"{source} is not here")
+    seeds = "\n".join(default_seeds().values()).lower()
+    for item in ("data literacy", "programming skills", "machine learning", "deep learning", "model evaluation", "f1",
+                 "generative models", "gans", "variational autoencoders", "gpt", "bert", "model training", "mode collapse",
+                 "content generation", "ethics and bias", "research and development", "cross-disciplinary", "iot",
+                 "blockchain", "scalability", "problem-solving", "collaboration", "communication", "beginner",
+                 "intermediate", "advanced", "master", "dall·e", "stylegan", "autonomous agents", "music or art", "pytorch",
+                 "tensorflow", "hugging face transformers", "vaes", "jupyter", "google colab", "aws", "azure",
+                 "google cloud", "academic research", "open source", "industry trends"):  # fmt: skip
+        assert item in seeds, item
+
+
+def test_the_benchmark_runs(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks", "landing", "--small"], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "landing / bare" in done.stdout
+    assert (tmp_path / "bench.json").exists()

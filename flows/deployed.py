@@ -12,6 +12,7 @@ from typing import Any
 from prefect import flow, task
 from prefect.runtime import flow_run
 
+from connectors.event_log import EventLog
 from flows import estimate as estimating
 from flows import land as landing
 from flows import publish as publishing
@@ -125,7 +126,7 @@ def follow(
 
         publishing_due = True
         while not stopping.is_set() and (ends is None or time.monotonic() < ends):
-            if publishing_due or landing.backlog(settings, log):
+            if publishing_due or _has_grown(settings, log):
                 done = run_step(micro_batch)
                 publishing_due = False
                 total = {"batches": total["batches"] + 1, "landed": total["landed"] + done["landed"],
@@ -134,6 +135,15 @@ def follow(
             stopping.wait(settings.stream.interval_seconds)
         run.update(total)
     return total
+
+
+def _has_grown(settings: configuration.Settings, log: EventLog) -> bool:
+    """Whether records wait to be landed. A log that does not answer now is asked again at the next turn."""
+    try:
+        return bool(landing.backlog(settings, log))
+    except UnavailableError as error:
+        logger().warning("%s Trying again.", error)
+        return False
 
 
 def _stop_on_signals() -> threading.Event:

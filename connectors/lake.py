@@ -81,9 +81,7 @@ def sweep(lake: Path) -> int:
         keep = {file.path for file in published(lake)}
         leftovers = list(lake.glob(f"received=*/*{_TEMPORARY}"))
         leftovers += [file.path for file in _all_files(lake) if file.path not in keep]
-        for path in leftovers:
-            path.unlink(missing_ok=True)
-    return len(leftovers)
+        return _remove(lake, leftovers) if leftovers else 0
 
 
 def compact(lake: Path, below: int = COMPACT_BELOW) -> tuple[int, int]:
@@ -103,29 +101,55 @@ def compact(lake: Path, below: int = COMPACT_BELOW) -> tuple[int, int]:
                         for batch in pq.ParquetFile(file.path).iter_batches(batch_size=20_000):
                             writer.write_batch(batch)
             _rename(temporary, target)
-        for file in group:
-            file.path.unlink()
+        _remove(lake, [file.path for file in group])
         merged, created = merged + len(group), created + 1
     return merged, created
 
 
 @contextmanager
 def locked(lake: Path) -> Iterator[None]:
-    """Hold the lake for writing. The lock goes with the process, however it ends. UnavailableError when taken."""
+    """Hold the lake for writing. UnavailableError when another process does."""
+    with _lock(lake, ".lock", fcntl.LOCK_EX) as held:
+        if not held:
+            raise UnavailableError(
+                f"Another process is landing into {lake}.",
+                "Wait for it, or stop it; one lander at a time writes a lake.",
+            )
+        yield
+
+
+@contextmanager
+def reading(lake: Path) -> Iterator[None]:
+    """Keep every file that stands now from being removed while it is read. Landing goes on beside it."""
+    with _lock(lake, ".reading", fcntl.LOCK_SH, wait=True):
+        yield
+
+
+@contextmanager
+def _lock(lake: Path, name: str, kind: int, wait: bool = False) -> Iterator[bool]:
+    """Whether a lock was got. It goes with the process, however that ends."""
     with storage_errors(lake):
         lake.mkdir(parents=True, exist_ok=True)
-        handle = os.open(lake / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        handle = os.open(lake / name, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, kind if wait else kind | fcntl.LOCK_NB)
+        got = True
     except BlockingIOError:
-        os.close(handle)
-        raise UnavailableError(
-            f"Another process is landing into {lake}.", "Wait for it, or stop it; one lander at a time writes a lake."
-        ) from None
+        got = False
     try:
-        yield
+        yield got
     finally:
         os.close(handle)
+
+
+def _remove(lake: Path, paths: Iterable[Path]) -> int:
+    """Remove files that no longer count, how many; none while somebody reads, for the next sweep will."""
+    with _lock(lake, ".reading", fcntl.LOCK_EX) as nobody_reads:
+        removed = 0
+        for path in paths if nobody_reads else ():
+            path.unlink(missing_ok=True)
+            removed += 1
+    return removed
 
 
 @contextmanager

@@ -39,6 +39,13 @@ def estimate(
     It starts from nothing when asked to, at the first run, and when framework, rules, parameters or models changed.
     """
     project = project or dbt_project(settings)
+    with lake.reading(settings.lake):
+        return _estimate(settings, full_refresh, project, log, test)
+
+
+def _estimate(
+    settings: Settings, full_refresh: bool, project: DbtProject, log: EventLog | None, test: bool
+) -> Estimated:
     load = warehouse.begin_load(settings.warehouse, settings.lake, project.digest, full_refresh)
     if not load.files and not load.full_refresh:
         return Estimated(load.load_id, 0, False)

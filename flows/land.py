@@ -18,7 +18,7 @@ from flows.logs import logger
 from flows.opening import event_log, repairs
 from flows.settings import Settings
 from schemas.errors import QualityError, StorageError
-from schemas.records import REJECTED, STATEMENTS, Record, StoredRecord
+from schemas.records import REJECTED, STATEMENTS, Record
 from schemas.repairs import Repair
 from transforms.rows import to_table
 from transforms.statements import Judged, RefusedStatement, Rejection, judge
@@ -33,7 +33,6 @@ class Batch:
     ranges: dict[int, tuple[int, int]] = field(default_factory=dict)
     judged: list[Judged] = field(default_factory=list)
     rejected: list[Record] = field(default_factory=list)
-    size: int = 0
 
     @property
     def records(self) -> int:
@@ -95,29 +94,27 @@ def backlog(settings: Settings, log: EventLog) -> dict[int, tuple[int, int]]:
 
 
 def _batches(settings: Settings, log: EventLog, mends: tuple[Repair, ...]) -> Iterator[Batch]:
-    batch = Batch()
+    version = settings.land.xapi_version
+    batch, room, bytes_left = Batch(), settings.land.batch_records, settings.land.batch_bytes
     for partition, (first, end) in backlog(settings, log).items():
         start = first
         with _without_garbage_collection():
             for record in log.read(STATEMENTS, partition, first, end):
-                _judge_into(batch, record, mends, settings.land.xapi_version)
-                if batch.records >= settings.land.batch_records or batch.size >= settings.land.batch_bytes:
+                try:
+                    batch.judged.append(judge(record, mends, version))
+                except RefusedStatement as refusal:
+                    batch.rejected.append(record_of(record.place, record.value, refusal.rejection, record.headers))
+                room -= 1
+                bytes_left -= len(record.value or b"")
+                if room <= 0 or bytes_left <= 0:
                     batch.ranges[partition] = (start, record.offset)
                     start = record.offset + 1
                     yield batch
-                    batch = Batch()
+                    batch, room, bytes_left = Batch(), settings.land.batch_records, settings.land.batch_bytes
         if start < end:
             batch.ranges[partition] = (start, end - 1)
     if batch.ranges:
         yield batch
-
-
-def _judge_into(batch: Batch, record: StoredRecord, mends: tuple[Repair, ...], version: str) -> None:
-    try:
-        batch.judged.append(judge(record, mends, version))
-    except RefusedStatement as refusal:
-        batch.rejected.append(record_of(record.place, record.value, refusal.rejection, record.headers))
-    batch.size += len(record.value or b"")
 
 
 def _settle(settings: Settings, log: EventLog, batch: Batch) -> Landed:

@@ -1,6 +1,7 @@
 """What the event log carries: records with a key, bytes and headers, and the topics they stand in."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 STATEMENTS = "xapi.statements"
 REJECTED = "xapi.rejected"
@@ -26,8 +27,7 @@ class Record:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRecord:
+class StoredRecord(NamedTuple):
     """A record as it stands in the log: its place (topic, partition, offset) and when it was appended (ms, UTC)."""
 
     topic: str

@@ -117,4 +117,7 @@ def _score(score: dict[str, float], path: str) -> Iterator[Violation]:
 
 def parse_timestamp(text: str) -> datetime:
     """An aware datetime from a timestamp that the schema has passed. ValueError when no calendar has it."""
-    return datetime.fromisoformat(text.replace(",", ".").upper())
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.fromisoformat(text.replace(",", ".").upper())

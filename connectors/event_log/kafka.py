@@ -79,13 +79,16 @@ class KafkaEventLog:
                     topic,
                     key=None if record.key is None else record.key.encode(),
                     value=record.value,
-                    headers=[(name, value.encode()) for name, value in record.headers.items()],
+                    headers=[(name, value.encode()) for name, value in record.headers.items()]
+                    if record.headers
+                    else [],
                 )
                 for record in records
             ]
             producer.flush()
             for future in futures:
-                future.get(timeout=0)
+                if not future.succeeded():
+                    future.get(timeout=0)  # raises what went wrong
         return len(futures)
 
     def offsets(self, topic: str) -> dict[int, Offsets]:
@@ -126,7 +129,9 @@ class KafkaEventLog:
                         message.timestamp,
                         None if message.key is None else message.key.decode(errors="replace"),
                         message.value,
-                        {name: value.decode(errors="replace") for name, value in message.headers or ()},
+                        {name: value.decode(errors="replace") for name, value in message.headers}
+                        if message.headers
+                        else {},
                     )
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from kafka.partitioner import murmur2
@@ -106,8 +107,7 @@ class SqliteEventLog:
                     (position, base | end, _READ_AHEAD),
                 ).fetchall()
             for row, timestamp, key, value, headers in rows:
-                stored = json.loads(headers) if headers else {}
-                yield StoredRecord(topic, partition, row - base, timestamp, key, value, stored)
+                yield StoredRecord(topic, partition, row - base, timestamp, key, value, _headers(headers))
             if len(rows) < _READ_AHEAD:
                 return
             position = rows[-1][0] + 1
@@ -164,3 +164,10 @@ class SqliteEventLog:
                 f"The event log {self.path} cannot be used: {text}.",
                 "Check that its disk has room, that the folder is writable and that the file is a SQLite database.",
             ) from error
+
+
+@lru_cache(maxsize=1024)
+def _headers(text: str | None) -> dict[str, str]:
+    """Headers repeat from record to record; nobody changes what was read."""
+    headers: dict[str, str] = json.loads(text) if text else {}
+    return headers

@@ -2,7 +2,6 @@
 
 import gc
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -26,7 +25,7 @@ from transforms.simulation import cohort, statements
 
 def speed(folder: Path, scale: int) -> list[dict[str, Any]]:
     """Through the flow, the median of three, at least a quarter of bare `orjson.loads` and validation."""
-    count = 300_000 // scale
+    count = 600_000 // scale
     values = list(islice(_statements(), count))
     bare = statistics.median(_bare(values) for _ in range(3))
     from flows.deployed import land
@@ -59,13 +58,26 @@ def memory(folder: Path, scale: int) -> list[dict[str, Any]]:
             log.append(STATEMENTS, [_renumbered(value, start + place) for place, value in enumerate(batch)])
     environment = {**os.environ, "PROFICIO_HOME": str(folder)}
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "flows.cli", "land"], env=environment, check=True)
+    lander = subprocess.Popen([sys.executable, "-m", "flows.cli", "land"], env=environment)
+    peak = 0.0
+    while lander.poll() is None:
+        peak = max(peak, _peak(lander.pid))
+        time.sleep(0.05)
     seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    assert lander.returncode == 0
     return [
         {"what": f"landing {count:,} statements, statements/s", "figure": count / seconds, "bar": "", "met": True},
         {"what": f"peak memory of it, MiB", "figure": peak, "bar": "≤ 1024", "met": peak <= 1024},  # noqa: F541
     ]
+
+
+def _peak(process: int) -> float:
+    """Peak resident memory of a process so far, MiB. Linux counts it anew after exec; getrusage does not."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0.0
+    return max((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM")), default=0.0)
 
 
 def _statements() -> Iterator[bytes]:

@@ -67,6 +67,17 @@ def test_a_compaction_that_was_killed_before_it_cleaned_up_counts_no_row_twice(t
     assert [(file.first, file.last) for file in lake.published(tmp_path)] == [(0, 9)]
 
 
+def test_compaction_removes_nothing_that_is_being_read(tmp_path: Path) -> None:
+    publish(tmp_path, 0, 4)
+    publish(tmp_path, 5, 9)
+    with lake.reading(tmp_path):
+        files = lake.published(tmp_path)
+        assert lake.compact(tmp_path) == (2, 1)
+        assert [lake.read(file).num_rows for file in files] == [5, 5]
+        assert offsets(tmp_path) == list(range(10))
+    assert lake.sweep(tmp_path) == 2
+
+
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     file = publish(tmp_path, 0, 4)
     file.path.write_bytes(file.path.read_bytes()[:-20])

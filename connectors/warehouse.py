@@ -18,9 +18,9 @@ create schema if not exists lake;
 create table if not exists lake.offsets (
     topic varchar, log_partition integer, next_offset bigint, primary key (topic, log_partition)
 );
-create table if not exists lake.progress (load_id bigint, finished_load_id bigint);
+create table if not exists lake.progress (load_id bigint, finished_load_id bigint, completed_load_id bigint);
 create table if not exists lake.seeds (digest varchar);
-insert into lake.progress select 0, 0 where not exists (from lake.progress);
+insert into lake.progress select 0, 0, 0 where not exists (from lake.progress);
 """
 
 
@@ -33,16 +33,17 @@ class Load:
     full_refresh: bool
 
 
-def begin_load(warehouse: Path, lake_folder: Path, seeds_digest: str, full_refresh: bool = False) -> Load:
+def begin_load(warehouse: Path, lake_folder: Path, project_digest: str, full_refresh: bool = False) -> Load:
     """Set `lake.statements` to what landed since the last finished load, and number the load.
 
-    A load that broke off left its number behind unfinished; the next one takes up its statements too. Other seeds
-    than those of the last finished load (framework, rules, parameters) ask for a full refresh.
+    A load that broke off left its number behind unfinished; the next one takes up its statements too. Another
+    project than that of the last finished load (framework, rules, parameters, models) asks for a full refresh, which
+    takes up every statement again: no load counts as finished then, while completed_load_id still names the last one.
     """
     with connected(warehouse) as connection:
         connection.execute(_SETUP)
         digest = connection.execute("select digest from lake.seeds").fetchone()
-        full = full_refresh or digest is None or digest[0] != seeds_digest
+        full = full_refresh or digest is None or digest[0] != project_digest
         if full:
             connection.execute("delete from lake.offsets; update lake.progress set finished_load_id = 0")
         taken = {
@@ -61,7 +62,7 @@ def begin_load(warehouse: Path, lake_folder: Path, seeds_digest: str, full_refre
     return Load(load_id, files, full)
 
 
-def finish_load(warehouse: Path, load: Load, seeds_digest: str) -> None:
+def finish_load(warehouse: Path, load: Load, project_digest: str) -> None:
     """Note that every model has taken up a load: the next one starts behind it."""
     ends: dict[tuple[str, int], int] = {}
     for file in load.files:
@@ -73,9 +74,9 @@ def finish_load(warehouse: Path, load: Load, seeds_digest: str) -> None:
                 "insert or replace into lake.offsets values (?, ?, ?)",
                 [(topic, partition, offset) for (topic, partition), offset in ends.items()],
             )
-        connection.execute("update lake.progress set finished_load_id = ?", [load.load_id])
+        connection.execute("update lake.progress set finished_load_id = load_id, completed_load_id = load_id")
         connection.execute("delete from lake.seeds")
-        connection.execute("insert into lake.seeds values (?)", [seeds_digest])
+        connection.execute("insert into lake.seeds values (?)", [project_digest])
         connection.execute("commit")
 
 

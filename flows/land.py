@@ -88,6 +88,7 @@ def backlog(settings: Settings, log: EventLog) -> dict[int, tuple[int, int]]:
                 f"{begin - first} records expired unlanded.",
                 "Raise the topic's retention and land more often. To go on without them: land.skip_expired = true.",
             )
+        first = max(first, begin)
         if first < end:
             waiting[partition] = (first, end)
     return waiting

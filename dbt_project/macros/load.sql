@@ -1,6 +1,11 @@
 {# The last load whose estimates are complete. What came later is new, also after a run that broke off. #}
 {% macro finished_load() %}(select progress.finished_load_id from {{ source('lake', 'progress') }} as progress){% endmacro %}
 
+{# Removes what a load that broke off had written from rows that a full refresh keeps. #}
+{% macro forget_uncompleted(rows) -%}
+    delete from {{ rows }} where load_id > (select progress.completed_load_id from {{ source('lake', 'progress') }} as progress)
+{%- endmacro %}
+
 {# Removes what a load that broke off had written. #}
 {% macro forget_unfinished(rows) %}delete from {{ rows }} where load_id > {{ finished_load() }}{% endmacro %}
 

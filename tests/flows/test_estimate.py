@@ -207,6 +207,19 @@ def test_old_states_are_compacted_without_a_trace(pipeline: Pipeline) -> None:
     assert_equal(pipeline.levels(), expected(pipeline, statements))
 
 
+def test_a_rebuild_keeps_the_history_of_levels(pipeline: Pipeline) -> None:
+    pipeline.reset()
+    pipeline.take([answered(1, 0, "data-literacy", 2, 1, 1)])
+    pipeline.take([answered(2, 0, "data-literacy", 2, 1, 2)])
+    history = "select load_id, level, ability_mean from mart_level_history order by load_id"
+    before = warehouse.rows(pipeline.settings.warehouse, history)
+    assert [row["load_id"] for row in before] == [1, 2]
+    pipeline.take([], full_refresh=True)
+    after = warehouse.rows(pipeline.settings.warehouse, history)
+    assert after[:2] == before
+    assert [row["load_id"] for row in after] == [1, 2, 3]
+
+
 def test_one_id_with_two_contents_keeps_the_first_and_rejects_the_second(pipeline: Pipeline) -> None:
     pipeline.reset()
     first = answered(1, 0, "data-literacy", 2, 1.0, 1)

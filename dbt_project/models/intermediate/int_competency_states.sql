@@ -5,8 +5,8 @@
     pre_hook="{% if is_incremental() %}{{ forget_unfinished(this) }}{% endif %}"
 ) }}
 
-{#- Folds evidence into the two sums of log-likelihood that are all the estimator keeps of a person_key and competency.
-    Evidence newer than what was folded is added to the discounted sums; a person_key with late or withdrawn evidence is
+{#- Folds evidence into the two sums of log-likelihood that are all the estimator keeps of a person and competency.
+    Evidence newer than what was folded is added to the discounted sums; a person with late or withdrawn evidence is
     folded anew from their own evidence. A person's states are those of their newest load: older ones stand until
     compact_states removes them. transforms/estimator.py is the same in numpy (`fold`). -#}
 

@@ -3,7 +3,7 @@
     incremental_strategy='append',
     on_schema_change='append_new_columns',
     full_refresh=false,
-    pre_hook="{% if is_incremental() %}{{ forget_unfinished(this) }}{% endif %}"
+    pre_hook="{% if is_incremental() %}{{ forget_uncompleted(this) }}{% endif %}"
 ) }}
 
 -- What was known, when: a row for each competency of a person in each run that brought it evidence.

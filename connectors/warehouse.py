@@ -118,6 +118,7 @@ def _statements(files: Sequence[lake.LakeFile]) -> str:
 
 @contextmanager
 def connected(path: Path, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouse, opened. UnavailableError while another process writes it, StorageError where the disk refuses."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = duckdb.connect(str(path), read_only=read_only)

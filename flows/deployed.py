@@ -3,7 +3,6 @@
 import signal
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -102,15 +101,7 @@ def stream(config: str | None = None, seconds: float | None = None) -> dict[str,
         config: Path of proficio.toml; found from the working directory upwards where it is not given.
         seconds: Stop after so many seconds; without it, on SIGINT or SIGTERM.
     """
-    return follow(_settings(config), seconds, lambda step: task(name="micro-batch", **_RETRIES)(step)())
-
-
-def follow(
-    settings: configuration.Settings,
-    seconds: float | None,
-    run_step: Callable[[Callable[[], dict[str, Any]]], dict[str, Any]] = lambda step: step(),
-) -> dict[str, Any]:
-    """The loop of `stream`: whenever the log has grown, one micro-batch. What it did in all."""
+    settings = _settings(config)
     stopping = _stop_on_signals()
     ends = time.monotonic() + seconds if seconds is not None else None
     total = {"batches": 0, "landed": 0, "rejected": 0}
@@ -118,6 +109,7 @@ def follow(
         project = dbt_project(settings)
         project.parse()
 
+        @task(name="micro-batch", **_RETRIES)
         def micro_batch() -> dict[str, Any]:
             landed = landing.land(settings, log)
             estimating.estimate(settings, project=project, log=log)
@@ -127,7 +119,7 @@ def follow(
         publishing_due = True
         while not stopping.is_set() and (ends is None or time.monotonic() < ends):
             if publishing_due or _has_grown(settings, log):
-                done = run_step(micro_batch)
+                done = micro_batch()
                 publishing_due = False
                 total = {"batches": total["batches"] + 1, "landed": total["landed"] + done["landed"],
                          "rejected": total["rejected"] + done["rejected"]}  # fmt: skip

@@ -19,7 +19,7 @@ _STATEMENT = "select statement from mart where log_partition = ? and log_offset 
 
 @dataclass(frozen=True)
 class Estimated:
-    """What an estimating run did: its load, the files taken up, models that ran, statements refused as conflicting."""
+    """What an estimating run did: its load, the files taken up, statements refused as conflicting."""
 
     load_id: int
     files: int

@@ -64,8 +64,9 @@ def land(settings: Settings, log: EventLog | None = None, progress: Progress = l
         for batch in _batches(settings, log, repairs(settings)):
             if settling is not None:
                 total = _sum(total, settling.result())
-            settling = settler.submit(_settle_and_tidy, settings, log, batch)
             progress(batch.records)
+            settling = settler.submit(_settle_and_tidy, settings, log, batch)
+            del batch
         if settling is not None:
             total = _sum(total, settling.result())
     return total
@@ -127,13 +128,17 @@ def _settle_and_tidy(settings: Settings, log: EventLog, batch: Batch) -> Landed:
 
 def _settle(settings: Settings, log: EventLog, batch: Batch) -> Landed:
     """Check a batch, then publish it: dead letters first, so that a crash repeats rather than loses them."""
-    table, unexpected = _expected(to_table(batch.judged))
+    records = batch.records
+    repaired = sum(1 for names in batch.judged if names[9])
+    table = to_table(batch.judged)
+    batch.judged.clear()  # the table holds it now, and twice would be too much
+    table, unexpected = _expected(table)
     rejected = batch.rejected + unexpected
-    share = len(rejected) / max(1, batch.records)
-    if batch.records >= settings.land.reject_share_from and share > settings.land.max_reject_share:
+    share = len(rejected) / max(1, records)
+    if records >= settings.land.reject_share_from and share > settings.land.max_reject_share:
         first = rejected[0].headers
         raise QualityError(
-            f"{len(rejected):,} of {batch.records:,} records ({share:.0%}) would be rejected, more than "
+            f"{len(rejected):,} of {records:,} records ({share:.0%}) would be rejected, more than "
             f"land.max_reject_share = {settings.land.max_reject_share:.0%}. "
             f"The first, {first['origin']}: {first['clause']}: {first['reason']}",
             "Nothing of the batch was landed or lost. Mend the source or the repairs, or raise the share, and land again.",
@@ -141,7 +146,6 @@ def _settle(settings: Settings, log: EventLog, batch: Batch) -> Landed:
     if rejected:
         log.append(REJECTED, rejected)
     files = sum(1 for _ in _publish(settings, batch, table))
-    repaired = sum(1 for names in batch.judged if names[9])
     return Landed(table.num_rows, len(rejected), files, repaired)
 
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import jsonschema_rs
 
-VERSIONS = ("1.0.3", "2.0")
 VOIDED = "http://adlnet.gov/expapi/verbs/voided"
 Statement = dict[str, Any]
 

@@ -35,14 +35,19 @@ def real_statements() -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """A real Kafka broker. Without Java and Maven these tests are skipped, loudly; in CI they fail."""
+def kafka_can_run() -> None:
+    """Without Java and Maven, tests on Kafka are skipped, loudly; in CI they fail."""
     if not can_run():
         reason = "Kafka tests need Java 17 and Maven (Debian: apt-get install openjdk-17-jre-headless maven)"
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         warnings.warn(f"SKIPPED: {reason}", stacklevel=1)
         pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def broker(kafka_can_run: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A real Kafka broker."""
     one = Broker(tmp_path_factory.mktemp("kafka"))
     yield one
     one.kill()

@@ -61,7 +61,7 @@ def parse(record_value: bytes | None) -> tuple[Statement, bytes]:
 
 
 class RefusedStatement(Exception):
-    """Internal to landing: carries the rejection of a record."""
+    """A record that is no valid statement; carries the `Rejection`."""
 
     def __init__(self, clause: str, path: str, reason: str) -> None:
         super().__init__(reason)
@@ -77,16 +77,14 @@ def _refuse_double_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def identify(statement: Statement, source: str) -> str:
-    """The statement's id in lower case, or uuid5 of its canonical JSON and its source, so a resend is the same one."""
+def identify(statement: Statement, source: str, canonical: bytes) -> str:
+    """The statement's id in lower case, or uuid5 of its canonical JSON and its source, so a resend is the same one.
+
+    RFC 4122 4.3 with SHA-1, as `uuid.uuid5` has it, in a third of the time.
+    """
     own = statement.get("id")
     if own is not None:
         return str(own).lower()
-    return _uuid5(source, orjson.dumps(statement, option=orjson.OPT_SORT_KEYS))
-
-
-def _uuid5(source: str, canonical: bytes) -> str:
-    """RFC 4122 4.3 with SHA-1, as `uuid.uuid5` has it, in a third of the time."""
     digest = sha1(NAMESPACE.bytes + source.encode() + b"\n" + canonical, usedforsecurity=False).hexdigest()
     variant = "89ab"[int(digest[16], 16) & 3]
     return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
@@ -172,12 +170,11 @@ def judge(record: StoredRecord, repairs: Iterable[Repair], default_version: str 
     headers = record.headers
     version = xapi.version_of(statement, _header_version(headers, default_version))
     source = headers.get("source", "")
-    own_id = statement.get("id")
-    statement_id = str(own_id).lower() if own_id is not None else _uuid5(source, text)
+    statement_id = identify(statement, source, text)
     mended = validate(statement, repairs, version)
     if mended:
         text = orjson.dumps(statement)
-    if own_id is None:
+    if "id" not in statement:
         text = b'{"id":"%b",%b' % (statement_id.encode(), text[1:])
     return (
         record.topic,

@@ -17,6 +17,7 @@ from flows.opening import event_log, repairs
 from flows.settings import LandSettings, Settings
 from schemas.errors import QualityError, StorageError
 from schemas.records import STATEMENTS, Record, StoredRecord
+from tests.broker import Broker
 from tests.end_to_end.kills import landed_under_fire
 
 
@@ -141,11 +142,7 @@ def test_killed_at_random_moments_every_statement_lands_once(tmp_path: Path) -> 
 
 
 @pytest.mark.kafka
-def test_killed_with_a_broker_that_restarts_every_statement_lands_once(tmp_path: Path) -> None:
-    from tests.broker import Broker, can_run
-
-    if not can_run():
-        pytest.skip("Kafka tests need Java 17 and Maven; with CI=true the broker fixture fails")
+def test_killed_with_a_broker_that_restarts_every_statement_lands_once(kafka_can_run: None, tmp_path: Path) -> None:
     broker = Broker(tmp_path / "kafka")
     try:
         done = landed_under_fire(tmp_path / "home", statements=20_000, kills=4, broker=broker, seed=4)

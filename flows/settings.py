@@ -36,7 +36,7 @@ class EventLogSettings(_Section):
 class LandSettings(_Section):
     """How statements are validated and landed."""
 
-    batch_records: int = Field(40_000, ge=1)
+    batch_records: int = Field(50_000, ge=1)
     batch_bytes: int = Field(32_000_000, ge=1_000)
     max_reject_share: float = Field(0.2, ge=0, le=1)
     reject_share_from: int = Field(100, ge=1)  # records in a batch from which the share is judged
@@ -199,7 +199,7 @@ TEMPLATE = """\
 # ssl_cafile = "/etc/ssl/kafka.pem"
 
 [land]
-# batch_records = 40000         # in memory at once, twice over
+# batch_records = 50000         # in memory at once, twice over
 # max_reject_share = 0.2        # a batch with a greater share of rejects stops the flow
 # reject_share_from = 100       # … judged in batches of at least so many records
 # repairs_off = []              # names from schemas/repairs.yaml, or ["*"]

@@ -1,6 +1,7 @@
 """Landing: speed beside bare parsing and validation of the same bytes, and peak memory."""
 
 import gc
+import json
 import os
 import statistics
 import subprocess
@@ -24,14 +25,25 @@ from transforms.simulation import cohort, statements
 
 
 def speed(folder: Path, scale: int) -> list[dict[str, Any]]:
-    """Through the flow, the median of three, at least a quarter of bare `orjson.loads` and validation."""
-    count = 600_000 // scale
-    values = list(islice(_statements(), count))
-    bare = statistics.median(_bare(values) for _ in range(3))
+    """Through the flow, the median of three, at least a quarter of bare `orjson.loads` and validation.
+
+    For statements in the spelling that orjson writes, and for the same with white space, which cost a comparison more.
+    """
     from flows.deployed import land
 
-    _append(folder / "warm-up", values[:100])
+    compact = list(islice(_statements(), 600_000 // scale))
+    _append(folder / "warm-up", compact[:100])
     land(str(folder / "warm-up.toml"))
+    return _ratio(folder / "compact", compact, "") + _ratio(
+        folder / "spaced", [json.dumps(orjson.loads(value)).encode() for value in compact], ", with white space"
+    )
+
+
+def _ratio(folder: Path, values: list[bytes], spelling: str) -> list[dict[str, Any]]:
+    from flows.deployed import land
+
+    count = len(values)
+    bare = statistics.median(_bare(values) for _ in range(3))
     times = []
     for attempt in range(3):
         _append(folder / f"run{attempt}", values)
@@ -40,10 +52,16 @@ def speed(folder: Path, scale: int) -> list[dict[str, Any]]:
         times.append(time.perf_counter() - started)
         assert told["landed"]["landed"] == count
     landing = statistics.median(times)
+    ratio = bare / landing
     return [
-        {"what": "bare orjson.loads + validation, statements/s", "figure": count / bare, "bar": "", "met": True},
-        {"what": "landing through the flow, statements/s", "figure": count / landing, "bar": "", "met": True},
-        {"what": "landing / bare", "figure": bare / landing, "bar": "≥ 0.25", "met": bare / landing >= 0.25},
+        {"what": f"bare loads and validation{spelling}, statements/s", "figure": count / bare, "bar": "", "met": True},
+        {
+            "what": f"landing through the flow{spelling}, statements/s",
+            "figure": count / landing,
+            "bar": "",
+            "met": True,
+        },
+        {"what": f"landing / bare{spelling}", "figure": ratio, "bar": "≥ 0.25", "met": ratio >= 0.25},
     ]
 
 

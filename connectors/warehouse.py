@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pandas as pd
 import pyarrow.parquet as pq
 
 from connectors import lake
-from schemas.errors import StorageError, UnavailableError
+from schemas.errors import InputError, StorageError, UnavailableError
 from schemas.lake import STATEMENTS
 
 _SETUP = """
@@ -86,6 +87,14 @@ def rows(database: Path, query: str, parameters: Sequence[Any] = ()) -> list[dic
         cursor = connection.execute(query, parameters)
         names = [column[0] for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def frame(database: Path, query: str) -> pd.DataFrame:
+    """The rows of a query on a DuckDB file, opened read-only, as a data frame."""
+    if not database.exists():
+        raise InputError(f"There is no warehouse {database} yet.", "Estimate first: proficio estimate.")
+    with connected(database, read_only=True) as connection:
+        return connection.execute(query).df()
 
 
 def parquet_rows(path: Path, query: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:

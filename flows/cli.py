@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands import inspect, output, pipeline, setup
+from flows.commands import inspect, measure, output, pipeline, setup
 from flows.commands.demo import demo
 from schemas.errors import ProficioError
 
@@ -33,7 +33,8 @@ def _common(
 
 for command in (
     setup.init, setup.doctor, pipeline.ingest, pipeline.pull, pipeline.land, pipeline.estimate, pipeline.publish,
-    pipeline.run, pipeline.stream, pipeline.compact, inspect.levels, inspect.rejected, inspect.status, demo,
+    pipeline.run, pipeline.stream, pipeline.compact, inspect.levels, inspect.rejected, inspect.status,
+    measure.evaluate, measure.calibrate, demo,
 ):  # fmt: skip
     app.command()(command)
 

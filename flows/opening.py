@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from schemas.errors import SettingsError
 from schemas.framework import Framework, Rule, parse_framework, parse_rules
 from schemas.records import LEVELS, REJECTED, STATEMENTS, Topic
 from schemas.repairs import Repair, parse_repairs
+from transforms.calibration import Calibration, from_json
 from transforms.estimator import Parameters
 from transforms.seeds import seeds
 
@@ -76,10 +78,18 @@ def framework(settings: Settings) -> tuple[Framework, list[Rule]]:
 def dbt_project(settings: Settings) -> DbtProject:
     """The dbt project with the framework's seeds, on the warehouse."""
     chosen, rules = framework(settings)
-    parameters = Parameters(cuts=tuple(level.cut for level in chosen.levels))
-    return DbtProject(
-        settings.home / "dbt", seeds(chosen, rules, parameters), settings.warehouse, settings.estimate.memory
-    )
+    seeded = seeds(chosen, rules, calibration(settings, chosen))
+    return DbtProject(settings.home / "dbt", seeded, settings.warehouse, settings.estimate.memory)
+
+
+def calibration(settings: Settings, chosen: Framework) -> Calibration:
+    """The newest calibration, else the default parameters; on the cuts of the framework either way."""
+    cuts = tuple(level.cut for level in chosen.levels)
+    newest = max(settings.calibrations.glob("*.json"), default=None)
+    if newest is None:
+        return Calibration(Parameters(cuts=cuts))
+    found = from_json(newest.read_bytes(), str(newest))
+    return replace(found, parameters=replace(found.parameters, cuts=cuts))
 
 
 def _secret(settings: Settings) -> str:

@@ -108,6 +108,11 @@ class Settings(BaseSettings):
         return self.home / "warehouse.duckdb"
 
     @property
+    def calibrations(self) -> Path:
+        """Folder of the versions that `calibrate` made; the newest is in use."""
+        return self.home / "calibrations"
+
+    @property
     def published(self) -> Path:
         """Folder of the published marts."""
         return self.home / "published"

@@ -29,10 +29,22 @@ class Level(Item):
     cut: float
 
 
+class Competency(Item):
+    """A competency: what shows it, and what it looks like at each level (level id → descriptor).
+
+    `formerly` lists ids that it had; what was said under them stays its history. A retired competency keeps its rows.
+    """
+
+    indicators: list[str] = []
+    levels: dict[Identifier, str] = {}
+    formerly: list[Identifier] = []
+    retired: bool = False
+
+
 class Group(Item):
     """A group of competencies."""
 
-    competencies: list[Item]
+    competencies: list[Competency]
 
 
 class Application(Item):
@@ -61,27 +73,39 @@ class Framework(_Model):
     continuous_learning: list[Item]
 
     @property
-    def competencies(self) -> list[Item]:
+    def competencies(self) -> list[Competency]:
         """All competencies, in the order of the groups."""
         return [competency for group in self.groups for competency in group.competencies]
 
     @model_validator(mode="after")
     def _check(self) -> "Framework":
-        for kind, items in (
-            ("level", self.levels),
-            ("group", self.groups),
-            ("competency", self.competencies),
-            ("application", self.applications),
-            ("tool", self.tools),
-        ):
-            ids = [item.id for item in items]
-            double = {one for one in ids if ids.count(one) > 1}
-            if double:
-                raise ValueError(f"{kind} ids must be unique; these stand twice: {', '.join(sorted(double))}")
+        mistakes = [
+            f"{kind} ids must be unique; {one} stands twice"
+            for kind, items in (
+                ("level", self.levels), ("group", self.groups), ("competency", self.competencies),
+                ("application", self.applications), ("tool", self.tools), ("continuous learning", self.continuous_learning),
+            )
+            for one in _doubles([item.id for item in items])
+        ]  # fmt: skip
         cuts = [level.cut for level in self.levels]
         if cuts != sorted(set(cuts)):
-            raise ValueError(f"the levels' cuts must rise from level to level; found {cuts}")
+            mistakes.append(f"the levels' cuts must rise from level to level; found {cuts}")
+        levels = {level.id for level in self.levels}
+        for competency in self.competencies:
+            if competency.levels and set(competency.levels) != levels:
+                wrong = ", ".join(sorted(set(competency.levels) ^ levels))
+                mistakes.append(f"competency {competency.id}: descriptors for each level and no other; wrong: {wrong}")
+        names = [competency.id for competency in self.competencies]
+        former = [name for competency in self.competencies for name in competency.formerly]
+        mistakes += [f"formerly: {name} is the id of a competency now, or stands twice" for name in _doubles(names + former)
+                     if name in former]  # fmt: skip
+        if mistakes:
+            raise ValueError("; ".join(mistakes))
         return self
+
+
+def _doubles(names: list[str]) -> list[str]:
+    return sorted({name for name in names if names.count(name) > 1})
 
 
 class Match(_Model):
@@ -110,7 +134,9 @@ class Rule(_Model):
     match: Match
     competency: str
     level: str
-    weight: float = Field(gt=0, le=10)
+    weight: float = Field(ge=0, le=10)  # 0: seen, and no evidence
+    guess: float | None = Field(None, ge=0, le=0.9)  # chance of success without the ability; none: the parameters'
+    slip: float | None = Field(None, ge=0, le=0.9)  # chance of failure in spite of it
     outcome: Literal["score", "success", "completion"] | Annotated[float, Field(ge=0, le=1)]
     expand: bool = False
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from flows.opening import framework
 from flows.settings import Settings
+from transforms.calibration import Calibration
 from transforms.estimator import Parameters
 from transforms.seeds import seeds
 
@@ -12,7 +13,7 @@ FOLDER = Path(__file__).parent.parent / "dbt_project" / "seeds"
 
 def default_seeds() -> dict[str, str]:
     chosen, rules = framework(Settings())
-    return seeds(chosen, rules, Parameters(cuts=tuple(level.cut for level in chosen.levels)))
+    return seeds(chosen, rules, Calibration(Parameters(cuts=tuple(level.cut for level in chosen.levels))))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ abilities of the competencies drawn around a general ability (a second-order fac
 later evidence and by time (power discounting, as in West and Harrison 1997, 6.3).
 """
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+LEAST_MASS = 1e-30  # of a cell, so that no amount of evidence makes an ability impossible and no logarithm infinite
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,15 @@ class Parameters:
     general_sd: float = 1.0
     specific_sd: float = 0.6
     loading: float = 1.0
-    fast_retention: float = 0.98  # of the fast sum, for each later piece of evidence
-    slow_retention: float = 0.99
+    fast_retention: float = 0.98  # of the fast sum, for each later piece of evidence on the same competency
+    other_retention: float = 0.98  # of the fast sum, for each later piece on other competencies
+    slow_retention: float = 0.99  # of the slow sum, for each later piece
     half_life_days: float = 365.0
     practice: float = 0.05
     after_failure: float = 0.0
     after_success: float = 0.0
+    guess: float = 0.0  # chance of success without the ability, where the activity does not say
+    slip: float = 0.0  # chance of failure in spite of it
     cuts: tuple[float, ...] = (-2.0, -0.5, 1.0, 2.5)
     target_success: float = 0.7
     minimum_weight: float = 1.0
@@ -68,18 +73,27 @@ class Parameters:
 
     def difficulty(self, level: int) -> float:
         """Difficulty of an activity pitched at a level (1 is the lowest): who is just there succeeds 7 times in 10."""
-        return self.cuts[level - 1] - log(self.target_success / (1 - self.target_success)) / self.slope
+        return self.cuts[level - 1] - self.ease
+
+    @property
+    def ease(self) -> float:
+        """How far below the cut of its level an activity's difficulty stands."""
+        return log(self.target_success / (1 - self.target_success)) / self.slope
 
     def _cell_mass(self, mean: float, sd: float) -> Array:
         edges = np.append(self.grid - self.step / 2, self.grid[-1] + self.step / 2)
         cumulative = np.array([(1 + erf((edge - mean) / (sd * sqrt(2)))) / 2 for edge in edges])
-        mass = np.diff(cumulative)
+        mass = np.maximum(np.diff(cumulative), LEAST_MASS)
         return np.asarray(mass / mass.sum(), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One piece of evidence on one competency. Pieces of one statement share `statement_id` and `occurred_at`."""
+    """One piece of evidence on one competency. Pieces of one statement share `statement_id` and `occurred_at`.
+
+    `slope` is how sharply the activity tells abilities apart, beside the parameters' slope; `guess` and `slip` are None
+    where the parameters decide.
+    """
 
     competency: str
     activity: str
@@ -88,6 +102,9 @@ class Evidence:
     weight: float
     occurred_at: datetime
     statement_id: str
+    slope: float = 1.0
+    guess: float | None = None
+    slip: float | None = None
 
 
 @dataclass(frozen=True)
@@ -120,41 +137,57 @@ class State:
 def fold(evidence: Iterable[Evidence], parameters: Parameters) -> dict[str, State]:
     """The state of one person for each competency with evidence. Order of the argument does not matter.
 
-    Each piece adds w·(y·z − log(1 + e^z)), z = slope·(θ − difficulty) + retry, to both sums; n later pieces of the
-    person multiply them by retention^n, and Δt days to the newest piece by 2^(−Δt/half-life).
+    Each piece adds w·(y·log P + (1 − y)·log(1 − P)) to both sums, where P = guess + (1 − guess − slip)·σ(z) and
+    z = slope·(θ − difficulty) + retry (Barton and Lord 1981, 4PL). Later pieces of the person multiply the slow sum by
+    slow_retention each, the fast one by fast_retention or other_retention, as they are on the same competency or not; Δt
+    days to the newest piece multiply both by 2^(−Δt/half-life).
     """
     ordered = sorted(evidence, key=lambda piece: (piece.occurred_at, piece.statement_id))
     places = sorted({(piece.occurred_at, piece.statement_id) for piece in ordered})
     later = {place: len(places) - 1 - index for index, place in enumerate(places)}
+    of_competency = Counter(piece.competency for piece in ordered)
     states: dict[str, State] = {}
     before: dict[tuple[str, str], float] = {}
     for piece in ordered:
         place = (piece.occurred_at, piece.statement_id)
         days = (places[-1][0] - piece.occurred_at).total_seconds() / 86_400
         fade = 2.0 ** (-days / parameters.half_life_days)
-        last_outcome = before.get((piece.competency, piece.activity))
-        before[piece.competency, piece.activity] = piece.outcome
-        retry = 0.0
-        if last_outcome is not None:
-            retry = parameters.after_success if last_outcome >= 0.5 else parameters.after_failure
-        logit = parameters.slope * (parameters.grid - piece.difficulty) + retry
-        likelihood = piece.weight * (piece.outcome * logit - np.logaddexp(0.0, logit))
         state = states.setdefault(piece.competency, State(np.zeros(parameters.points), np.zeros(parameters.points)))
-        fast = fade * parameters.fast_retention ** later[place]
+        state.count += 1
+        same = of_competency[piece.competency] - state.count
+        fast = fade * parameters.fast_retention**same * parameters.other_retention ** (later[place] - same)
+        likelihood = _log_likelihood(piece, before.get((piece.competency, piece.activity)), parameters)
+        before[piece.competency, piece.activity] = piece.outcome
         state.fast += fast * likelihood
         state.slow += fade * parameters.slow_retention ** later[place] * likelihood
         state.weight += fast * piece.weight
-        state.count += 1
         state.last = piece.occurred_at
     return states
 
 
-def estimate(states: dict[str, State], competencies: Sequence[str], parameters: Parameters) -> list[Estimate]:
+def _log_likelihood(piece: Evidence, last_outcome: float | None, parameters: Parameters) -> Array:
+    """What one piece says of each ability on the grid; `last_outcome` is that of the attempt before."""
+    retry = 0.0
+    if last_outcome is not None:
+        retry = parameters.after_success if last_outcome >= 0.5 else parameters.after_failure
+    guess = parameters.guess if piece.guess is None else piece.guess
+    slip = parameters.slip if piece.slip is None else piece.slip
+    odds = np.exp(parameters.slope * piece.slope * (parameters.grid - piece.difficulty) + retry)
+    right, wrong = np.log(guess + (1 - slip) * odds), np.log(1 - guess + slip * odds)
+    return np.asarray(piece.weight * (piece.outcome * right + (1 - piece.outcome) * wrong - np.log1p(odds)))
+
+
+def estimate(
+    states: dict[str, State],
+    competencies: Sequence[str],
+    parameters: Parameters,
+    practice: Mapping[str, float] | None = None,
+) -> list[Estimate]:
     """The posterior of one person for each competency, with or without evidence of its own, in the order given.
 
     Messages m_c(g) = log Σ_θ T(g,θ)·e^{S_c(θ)} carry each competency's slow sum to the general ability; a competency's
     prior is T applied to the posterior of g from all messages but its own, its mean raised by practice·log(1 + n);
-    its posterior is that prior times e^{F_c}.
+    its posterior is that prior times e^{F_c}. `practice` holds the competencies whose practice is not the parameters'.
     """
     messages = {
         name: np.log(parameters.transition @ np.exp(state.slow - state.slow.max())) for name, state in states.items()
@@ -165,18 +198,21 @@ def estimate(states: dict[str, State], competencies: Sequence[str], parameters: 
         state = states.get(name) or State(np.zeros(parameters.points), np.zeros(parameters.points))
         general = everything - messages.get(name, 0.0)
         general = np.exp(general - general.max())
-        prior = _raise(general @ parameters.transition, parameters.practice * np.log1p(state.count), parameters.step)
+        practised = (practice or {}).get(name, parameters.practice) * np.log1p(state.count)
+        prior = _raise(general @ parameters.transition, practised, parameters.step)
         posterior = prior * np.exp(state.fast - state.fast.max())
         estimates.append(_summary(name, state, posterior / posterior.sum(), parameters))
     return estimates
 
 
 def _raise(mass: Array, shift: float, step: float) -> Array:
-    """Move mass on the grid upwards by `shift`, split between the two nearest cells; what leaves the grid is dropped."""
+    """Move mass on the grid by `shift` (upwards if positive), split between two cells; what leaves the grid is dropped."""
     cells = int(np.floor(shift / step))
     part = shift / step - cells
-    padded = np.concatenate([np.zeros(cells + 1), mass])
-    return (1 - part) * padded[1 : 1 + len(mass)] + part * padded[: len(mass)]
+    beyond = np.full(len(mass) + 1, LEAST_MASS)
+    padded = np.concatenate([beyond, mass, beyond])
+    start = len(mass) + 1 - min(max(cells, -len(mass)), len(mass))
+    return (1 - part) * padded[start : start + len(mass)] + part * padded[start - 1 : start - 1 + len(mass)]
 
 
 def _summary(name: str, state: State, posterior: Array, parameters: Parameters) -> Estimate:

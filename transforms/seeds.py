@@ -7,11 +7,12 @@ from itertools import product
 from typing import Any
 
 from schemas.framework import Framework, Rule
-from transforms.estimator import Parameters
+from transforms.calibration import Calibration
 
 
-def seeds(framework: Framework, rules: Sequence[Rule], parameters: Parameters) -> dict[str, str]:
+def seeds(framework: Framework, rules: Sequence[Rule], calibration: Calibration) -> dict[str, str]:
     """Every seed of the dbt project. Floats are written so that reading them gives the same number again."""
+    parameters = calibration.parameters
     levels = {level.id: number for number, level in enumerate(framework.levels, start=1)}
     groups = [(group, number) for number, group in enumerate(framework.groups, start=1)]
     return {
@@ -49,19 +50,31 @@ def seeds(framework: Framework, rules: Sequence[Rule], parameters: Parameters) -
         ),
         "alignment_rules": _csv(
             ("rule_number", "rule_name", "verb_id", "activity_type", "platform", "source", "activity_id_like",
-             "activity_name_like", "course_like", "feature_like", "competency", "level", "weight", "outcome_kind",
-             "outcome_value"),
+             "activity_name_like", "course_like", "feature_like", "competency", "level", "weight", "guess", "slip",
+             "outcome_kind", "outcome_value"),
             [
                 (number, *row)
                 for number, row in enumerate((row for rule in rules for row in _rule_rows(rule, levels)), start=1)
             ],
         ),
         "estimator_parameters": _csv(
-            ("parameters_version", "framework_id", "framework_version", "slope", "practice", "fast_retention",
-             "slow_retention", "half_life_days", "after_failure", "after_success", "minimum_weight", "grid_step"),
-            [(parameters.version, framework.id, framework.version, parameters.slope, parameters.practice,
-              parameters.fast_retention, parameters.slow_retention, parameters.half_life_days, parameters.after_failure,
-              parameters.after_success, parameters.minimum_weight, parameters.step)],
+            ("parameters_version", "framework_id", "framework_version", "slope", "fast_retention", "other_retention",
+             "slow_retention", "half_life_days", "after_failure", "after_success", "guess", "slip", "minimum_weight",
+             "grid_step"),
+            [(parameters.version, framework.id, framework.version, parameters.slope, parameters.fast_retention,
+              parameters.other_retention, parameters.slow_retention, parameters.half_life_days,
+              parameters.after_failure, parameters.after_success, parameters.guess, parameters.slip,
+              parameters.minimum_weight, parameters.step)],
+        ),
+        "estimator_competencies": _csv(
+            ("competency", "difficulty", "practice"),
+            [
+                (competency.id, calibration.difficulty_of(competency.id), calibration.practice_of(competency.id))
+                for competency in framework.competencies
+            ],
+        ),
+        "estimator_activities": _csv(
+            ("activity_id", "difficulty", "slope"), [(name, *pair) for name, pair in calibration.activities.items()]
         ),
         "estimator_grid": _csv(
             ("point", "ability", "general_prior", *(f"above_level_{n}" for n in range(1, len(levels) + 1))),
@@ -92,7 +105,7 @@ def _rule_rows(rule: Rule, levels: dict[str, int]) -> Iterable[tuple[Any, ...]]:
     ):
         patterns = [_like(one) for one in (match.activity_id, match.activity_name, match.course, match.feature)]
         yield (rule.name, verb, activity_type, platform, source, *patterns, rule.competency, levels[rule.level],
-               rule.weight, kind, value)  # fmt: skip
+               rule.weight, rule.guess, rule.slip, kind, value)  # fmt: skip
 
 
 def _like(pattern: str | None) -> str | None:

@@ -56,6 +56,12 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], No
         yield lambda count: bar.advance(task, count)
 
 
+def tell(text: str) -> None:
+    """A line on how far a long command is, on standard error where that is a terminal."""
+    if sys.stderr.isatty():
+        Console(stderr=True).print(text, style="dim", highlight=False)
+
+
 def complain(error: ProficioError, as_json: bool) -> None:
     """An expected error on standard error: what is wrong, and how to mend it."""
     if as_json:

@@ -22,11 +22,30 @@ from flows.settings import Settings
 from schemas.framework import Rule
 from schemas.records import STATEMENTS, Record
 from schemas.xapi import VOIDED
+from transforms.calibration import Calibration
 from transforms.estimator import Evidence, Parameters, fold
 from transforms.estimator import estimate as reference
 from transforms.seeds import seeds
 
-PARAMETERS = Parameters(after_failure=-0.4, after_success=0.3, practice=0.15, half_life_days=90)
+PARAMETERS = Parameters(
+    after_failure=-0.4,
+    after_success=0.3,
+    practice=0.15,
+    half_life_days=90,
+    fast_retention=0.9,
+    other_retention=0.97,
+    slip=0.03,
+)
+CALIBRATION = Calibration(
+    PARAMETERS,
+    difficulty=0.1,
+    competency_difficulty={"data-literacy": -0.3, "collaboration": 0.2},
+    competency_practice={"data-literacy": -0.4, "ethics-bias": 0.1},
+    activities={
+        "https://lms.example.org/data-literacy/beginner/1": (0.5, 1.3),
+        "https://lms.example.org/collaboration/master/2": (-0.7, 0.8),
+    },
+)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LEVELS = ("beginner", "intermediate", "advanced", "master")
 COMPETENCIES = ("data-literacy", "collaboration", "ethics-bias")
@@ -61,7 +80,7 @@ class Pipeline:
         self.settings = Settings(home=home)
         chosen, rules = framework(self.settings)
         self.competencies = [competency.id for competency in chosen.competencies]
-        self.project = DbtProject(home / "dbt", seeds(chosen, rules, PARAMETERS), self.settings.warehouse, "2GB")
+        self.project = DbtProject(home / "dbt", seeds(chosen, rules, CALIBRATION), self.settings.warehouse, "2GB")
         self.project.parse()
 
     def reset(self) -> None:
@@ -96,14 +115,17 @@ def expected(pipeline: Pipeline, statements: list[dict[str, Any]]) -> dict[tuple
         if one["verb"]["id"] == VOIDED or one["id"] in voided:
             continue
         competency, level, _ = one["object"]["id"].rsplit("/", 3)[1:]
+        deviation, slope = CALIBRATION.activities.get(one["object"]["id"], (0.0, 1.0))
+        difficulty = PARAMETERS.difficulty(LEVELS.index(level) + 1) + CALIBRATION.difficulty_of(competency) + deviation
         evidence[one["actor"]["mbox"]][one["id"]] = Evidence(
-            competency, one["object"]["id"], PARAMETERS.difficulty(LEVELS.index(level) + 1), one["result"]["score"]["scaled"],
-            1.0, datetime.fromisoformat(one["timestamp"]), one["id"],
+            competency, one["object"]["id"], difficulty, one["result"]["score"]["scaled"],
+            1.0, datetime.fromisoformat(one["timestamp"]), one["id"], slope,
         )  # fmt: skip
+    practice = {name: CALIBRATION.practice_of(name) for name in pipeline.competencies}
     return {
         (person, one.competency): one
         for person, pieces in evidence.items()
-        for one in reference(fold(pieces.values(), PARAMETERS), pipeline.competencies, PARAMETERS)
+        for one in reference(fold(pieces.values(), PARAMETERS), pipeline.competencies, PARAMETERS, practice)
     }
 
 
@@ -248,7 +270,7 @@ def test_a_changed_rule_estimates_everything_anew(tmp_path: Path) -> None:
     pipeline.take([answered(1, 0, "data-literacy", 2, 1.0, 1)])
     chosen, rules = framework(pipeline.settings)
     other: list[Rule] = [rule.model_copy(update={"weight": 2.0}) for rule in rules]
-    project = DbtProject(tmp_path / "dbt", seeds(chosen, other, PARAMETERS), pipeline.settings.warehouse, "2GB")
+    project = DbtProject(tmp_path / "dbt", seeds(chosen, other, CALIBRATION), pipeline.settings.warehouse, "2GB")
     done = estimate(pipeline.settings, project=project)
     assert done.full_refresh
     assert warehouse.rows(pipeline.settings.warehouse, "select weight from mart_evidence") == [{"weight": 2.0}]

@@ -43,7 +43,7 @@ def test_the_order_of_evidence_does_not_matter(history: list[Evidence], random: 
 
 @given(histories(), st.sampled_from(NAMES), st.floats(-3, 3))
 def test_a_success_never_lowers_the_chance_of_any_level(history: list[Evidence], name: str, difficulty: float) -> None:
-    plain = Parameters(practice=0.1, fast_retention=1.0, slow_retention=1.0, half_life_days=1e9)
+    plain = Parameters(practice=0.1, fast_retention=1.0, other_retention=1.0, slow_retention=1.0, half_life_days=1e9)
     success = Evidence(name, "new", difficulty, 1.0, 1.0, START + timedelta(hours=6000), "9999")
     before = estimate(fold(history, plain), NAMES, plain)
     after = estimate(fold([*history, success], plain), NAMES, plain)
@@ -74,7 +74,7 @@ def test_cells_hold_all_mass_and_a_small_sd_survives() -> None:
 
 def test_intervals_hold_the_truth() -> None:
     """Simulation by the model itself, without forgetting and practice: coverage of the 90 % interval, by design."""
-    plain = Parameters(practice=0, fast_retention=1, slow_retention=1, half_life_days=1e9)
+    plain = Parameters(practice=0, fast_retention=1, other_retention=1, slow_retention=1, half_life_days=1e9)
     framework = parse_framework(files("schemas").joinpath("generative_ai/framework.yaml").read_text("utf-8"), "")
     group = cohort(framework, 150, 5, plain)
     random = np.random.default_rng(6)

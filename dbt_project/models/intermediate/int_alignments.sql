@@ -39,6 +39,8 @@ matches as (
         rules.competency,
         rules.level,
         rules.weight,
+        rules.guess,
+        rules.slip,
         rules.outcome_kind,
         rules.outcome_value
     from new_signatures
@@ -85,6 +87,8 @@ select
     first_matches.competency,
     first_matches.level,
     first_matches.weight,
+    first_matches.guess,
+    first_matches.slip,
     first_matches.outcome_kind,
     first_matches.outcome_value
 from new_signatures

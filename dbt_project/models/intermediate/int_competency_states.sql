@@ -87,6 +87,9 @@ with parameters as (
             evidence.outcome,
             evidence.weight,
             evidence.difficulty,
+            evidence.slope,
+            evidence.guess,
+            evidence.slip,
             people.is_in_order
         from {{ ref('int_evidence') }} as evidence
         inner join people on evidence.person_key = people.person_key and people.is_in_order
@@ -103,6 +106,9 @@ with parameters as (
             evidence.outcome,
             evidence.weight,
             evidence.difficulty,
+            evidence.slope,
+            evidence.guess,
+            evidence.slip,
             people.is_in_order
         from {{ ref('int_evidence') }} as evidence
         inner join people on evidence.person_key = people.person_key and not people.is_in_order
@@ -141,7 +147,10 @@ with parameters as (
             statement_id,
             outcome,
             weight,
-            difficulty
+            difficulty,
+            slope,
+            guess,
+            slip
         from {{ ref('int_evidence') }}
 
     ),
@@ -155,6 +164,10 @@ in_sequence as (
             partition by to_fold.person_key
             order by to_fold.occurred_at desc, to_fold.statement_id desc
         ) - 1 as later_pieces,
+        row_number() over (
+            partition by to_fold.person_key, to_fold.competency
+            order by to_fold.occurred_at desc, to_fold.statement_id desc
+        ) - 1 as later_on_same,
         first_value(to_fold.occurred_at) over (
             partition by to_fold.person_key
             order by to_fold.occurred_at desc, to_fold.statement_id desc
@@ -177,11 +190,11 @@ discounted as (
         in_sequence.later_pieces,
         in_sequence.weight,
         in_sequence.outcome,
-        pow(2, -{{ days_between('in_sequence.occurred_at', 'in_sequence.person_newest_at') }} / parameters.half_life_days)
-        * pow(parameters.fast_retention, in_sequence.later_pieces) as fast_discount,
-        pow(2, -{{ days_between('in_sequence.occurred_at', 'in_sequence.person_newest_at') }} / parameters.half_life_days)
-        * pow(parameters.slow_retention, in_sequence.later_pieces) as slow_discount,
-        parameters.slope,
+        {{ discount('fast', 'in_sequence.occurred_at', 'in_sequence.person_newest_at', 'in_sequence.later_pieces', 'in_sequence.later_on_same') }},
+        {{ discount('slow', 'in_sequence.occurred_at', 'in_sequence.person_newest_at', 'in_sequence.later_pieces') }},
+        in_sequence.slope,
+        in_sequence.guess,
+        in_sequence.slip,
         case
             {% if is_incremental() %}
                 when coalesce(in_sequence.previous_outcome, earlier_attempts.outcome) is null then 0
@@ -192,7 +205,7 @@ discounted as (
                 when in_sequence.previous_outcome >= 0.5 then parameters.after_success
             {% endif %}
             else parameters.after_failure
-        end - parameters.slope * in_sequence.difficulty as logit_at_zero
+        end - in_sequence.slope * in_sequence.difficulty as logit_at_zero
     from in_sequence
     cross join parameters
     {% if is_incremental() %}
@@ -208,7 +221,12 @@ likelihoods as (
         *,
         {% for k in points() -%}
             weight * (
-                outcome * (logit_at_zero + slope * {{ ability(k) }})
+                case
+                    when guess = 0 and slip = 0 then outcome * (logit_at_zero + slope * {{ ability(k) }})
+                    else
+                        outcome * ln(guess + (1 - slip) * exp(logit_at_zero + slope * {{ ability(k) }}))
+                        + (1 - outcome) * ln(1 - guess + slip * exp(logit_at_zero + slope * {{ ability(k) }}))
+                end
                 - ln(1 + exp(logit_at_zero + slope * {{ ability(k) }}))
             ) as likelihood_{{ '%02d' % k }}{{ ',' if not loop.last }}
         {% endfor %}
@@ -253,13 +271,12 @@ folded_people as (
 
         select
             previous.*,
-            pow(2, -{{ days_between('previous.newest_at', 'folded_people.newest_at') }} / parameters.half_life_days)
-            * pow(parameters.fast_retention, folded_people.pieces) as fast_discount,
-            pow(2, -{{ days_between('previous.newest_at', 'folded_people.newest_at') }} / parameters.half_life_days)
-            * pow(parameters.slow_retention, folded_people.pieces) as slow_discount
+            {{ discount('fast', 'previous.newest_at', 'folded_people.newest_at', 'folded_people.pieces', 'coalesce(folded.evidence_count, 0)') }},
+            {{ discount('slow', 'previous.newest_at', 'folded_people.newest_at', 'folded_people.pieces') }}
         from previous
         inner join people on previous.person_key = people.person_key and people.is_in_order
         inner join folded_people on previous.person_key = folded_people.person_key
+        left join folded on previous.person_key = folded.person_key and previous.competency = folded.competency
         cross join parameters
 
     ),

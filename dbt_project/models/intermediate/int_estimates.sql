@@ -124,32 +124,45 @@ general_weights as (
 
 ),
 
-{# Practice raises the prior by whole cells (shift_cells) and a part of one (shift_part), found in a padded list. #}
-priors as (
+{# Practice moves the prior by whole cells (shift_cells) and a part of one (shift_part), found in a list padded on both sides. #}
+practised as (
 
     select
         general_weights.person_key,
         general_weights.competency,
-        states.pieces,
+        general_weights.weights,
         coalesce(states.evidence_count, 0) as evidence_count,
         coalesce(states.evidence_weight, 0) as evidence_weight,
         states.last_evidence_at,
         {{ list_of(each_point('coalesce(exp(states.fast_{k} - states.fast_peak), 1)')) }} as fast_weights,
-        least(
-            cast(floor(parameters.practice * ln(1 + coalesce(states.evidence_count, 0)) / parameters.grid_step) as integer),
-            {{ var('grid_points') }}
-        ) as shift_cells,
-        parameters.practice * ln(1 + coalesce(states.evidence_count, 0)) / parameters.grid_step
-        - floor(parameters.practice * ln(1 + coalesce(states.evidence_count, 0)) / parameters.grid_step) as shift_part,
-        {{ list_of(
-            ['0.0'] * (var('grid_points') + 1)
-            + each_point(dot('general_weights.weights', 'transition.column_{k}'))
-        ) }} as padded_prior
+        competencies.practice * ln(1 + coalesce(states.evidence_count, 0)) / parameters.grid_step as shift
     from general_weights
-    cross join transition
+    inner join {{ ref('estimator_competencies') }} as competencies
+        on general_weights.competency = competencies.competency
     cross join parameters
     left join states
         on general_weights.person_key = states.person_key and general_weights.competency = states.competency
+
+),
+
+priors as (
+
+    select
+        practised.person_key,
+        practised.competency,
+        practised.evidence_count,
+        practised.evidence_weight,
+        practised.last_evidence_at,
+        practised.fast_weights,
+        greatest(least(cast(floor(practised.shift) as integer), {{ var('grid_points') }}), -{{ var('grid_points') }}) as shift_cells,
+        practised.shift - floor(practised.shift) as shift_part,
+        {{ list_of(
+            [var('least_mass') | string] * (var('grid_points') + 1)
+            + each_point(dot('practised.weights', 'transition.column_{k}'))
+            + [var('least_mass') | string] * (var('grid_points') + 1)
+        ) }} as padded_prior
+    from practised
+    cross join transition
 
 ),
 

@@ -23,6 +23,8 @@ read_outcomes as (
         touched.source,
         alignments.rule_name,
         alignments.weight,
+        alignments.guess,
+        alignments.slip,
         case alignments.outcome_kind
             when 'fixed' then alignments.outcome_value
             when 'success' then cast(cast(touched.success as integer) as double)
@@ -43,6 +45,7 @@ read_outcomes as (
     inner join {{ ref('int_alignments') }} as alignments on touched.alignment_key = alignments.alignment_key
     where
         alignments.competency is not null
+        and alignments.weight > 0
         and touched.statement_id not in (select statement_id from {{ ref('int_voided_statements') }})
 
 )
@@ -55,7 +58,10 @@ select
     coalesce(read_outcomes.activity_id, '') as activity_id,
     read_outcomes.activity_name,
     read_outcomes.level,
-    levels.difficulty,
+    levels.difficulty + competencies.difficulty + coalesce(activities.difficulty, 0) as difficulty,
+    parameters.slope * coalesce(activities.slope, 1) as slope,
+    coalesce(read_outcomes.guess, parameters.guess) as guess,
+    coalesce(read_outcomes.slip, parameters.slip) as slip,
     least(greatest(read_outcomes.outcome, 0.0), 1.0) as outcome,
     read_outcomes.weight,
     read_outcomes.occurred_at,
@@ -65,5 +71,8 @@ select
     progress.load_id
 from read_outcomes
 inner join {{ ref('framework_levels') }} as levels on read_outcomes.level = levels.level
+inner join {{ ref('estimator_competencies') }} as competencies on read_outcomes.competency = competencies.competency
+left join {{ ref('estimator_activities') }} as activities on read_outcomes.activity_id = activities.activity_id
+cross join {{ ref('estimator_parameters') }} as parameters
 cross join {{ source('lake', 'progress') }} as progress
 where read_outcomes.outcome is not null

@@ -1,0 +1,200 @@
+"""Predictions one step ahead for many people: the reference estimator, compiled, over flat arrays.
+
+For each answer, what `transforms.estimator` says of it from the answers before it (`fold`, `estimate`, then the chance of
+success of the posterior), and how that chance would move with the difficulty, the slope and the practice of each row.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+
+from transforms.answers import Answers, Floats, Integers
+from transforms.estimator import LEAST_MASS, Parameters
+
+_FAST = {"reassoc", "contract", "arcp"}  # sums may be taken in any order; NaN and infinity keep their meaning
+_compiled = numba.njit(fastmath=_FAST)
+
+
+@dataclass(frozen=True)
+class Deviations:
+    """What calibration adds to the parameters: numbers for each competency, and for each activity."""
+
+    difficulty: float
+    competency_difficulty: Floats
+    competency_practice: Floats
+    activity_difficulty: Floats
+    activity_log_slope: Floats
+
+    @staticmethod
+    def none(answers: Answers) -> "Deviations":
+        """No deviations: where calibration starts."""
+        of_competencies, of_activities = np.zeros(len(answers.competencies)), np.zeros(len(answers.activities))
+        return Deviations(0.0, of_competencies, of_competencies.copy(), of_activities, of_activities.copy())
+
+    def difficulties(self, answers: Answers, parameters: Parameters) -> Floats:
+        """The difficulty of each row."""
+        return (
+            (answers.pitch - parameters.ease + self.difficulty)
+            + self.competency_difficulty[answers.competency]
+            + _of_activity(self.activity_difficulty, answers.activity)
+        )
+
+    def slopes(self, answers: Answers, slope: float) -> Floats:
+        """The slope of each row."""
+        return np.asarray(slope * np.exp(_of_activity(self.activity_log_slope, answers.activity)))
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The chance of success of each answer; for each row its derivatives by difficulty, log slope and practice."""
+
+    chance: Floats
+    by_difficulty: Floats
+    by_log_slope: Floats
+    by_practice: Floats
+
+
+def predict(answers: Answers, parameters: Parameters, deviations: Deviations) -> Predictions:
+    """The chance of success of each answer, from the person's answers before it.
+
+    An answer that needs several competencies has the mean of their chances, and adds to each of them.
+    """
+    rows = len(answers.competency)
+    result = Predictions(np.empty(len(answers.day)), np.empty(rows), np.empty(rows), np.empty(rows))
+    retry = np.array([0.0, parameters.after_failure, parameters.after_success])
+    _forward(
+        answers.person_starts, answers.row_starts, answers.day, answers.competency, answers.outcome, answers.weight,
+        deviations.difficulties(answers, parameters), deviations.slopes(answers, parameters.slope), retry[answers.retry],
+        np.where(np.isnan(answers.guess), parameters.guess, answers.guess),
+        np.where(np.isnan(answers.slip), parameters.slip, answers.slip),
+        parameters.practice + deviations.competency_practice,
+        parameters.grid, np.log(parameters.general_prior), parameters.transition,
+        parameters.fast_retention, parameters.other_retention, parameters.slow_retention, parameters.half_life_days,
+        result.chance, result.by_difficulty, result.by_log_slope, result.by_practice,
+    )  # fmt: skip
+    return result
+
+
+def _of_activity(values: Floats, activity: Integers) -> Floats:
+    return np.append(values, 0.0)[activity]  # activity -1, unknown, has none
+
+
+@_compiled
+def _messages(
+    fast: Floats, slow: Floats, message: Floats, count: Integers, in_last: Floats, everything: Floats,
+    log_prior: Floats, transition: Floats, keep_same: float, keep_other: float, keep_slow: float,
+) -> None:  # fmt: skip
+    """Let time pass for a person's sums, and collect what each competency tells the general ability."""
+    weights = np.empty(log_prior.shape[0])
+    everything[:] = log_prior
+    for own in range(count.shape[0]):
+        if count[own] == 0:
+            continue
+        slow[own] *= keep_slow
+        fast[own] *= keep_same if in_last[own] else keep_other
+        in_last[own] = False
+        weights[:] = np.exp(slow[own] - slow[own].max())
+        for g in range(weights.shape[0]):
+            total = 0.0
+            for k in range(weights.shape[0]):
+                total += transition[g, k] * weights[k]
+            message[own, g] = math.log(total)
+            everything[g] += message[own, g]
+
+
+@_compiled
+def _chance(
+    fast: Floats, general: Floats, transition: Floats, grid: Floats, practised: float, log_count: float,
+    difficulty: float, slope: float, retry: float, guess: float, slip: float,
+) -> tuple[float, float, float, float]:  # fmt: skip
+    """The chance of success of one row, and its derivatives; `general` is log P(g), up to a constant, by the others."""
+    points, step = grid.shape[0], grid[1] - grid[0]
+    weights = np.exp(general - general.max())
+    prior = np.zeros(points)
+    for g in range(points):
+        for k in range(points):
+            prior[k] += weights[g] * transition[g, k]
+    shift = practised * log_count / step
+    cells = math.floor(shift)
+    part = shift - cells
+    peak = fast.max()
+    total = success = by_difficulty = by_slope = moved_total = moved_success = 0.0
+    for k in range(points):
+        near = prior[k - cells] if 0 <= k - cells < points else LEAST_MASS
+        far = prior[k - cells - 1] if 0 <= k - cells - 1 < points else LEAST_MASS
+        likelihood = math.exp(fast[k] - peak)
+        mass = ((1 - part) * near + part * far) * likelihood
+        solved = 1 / (1 + math.exp(-slope * (grid[k] - difficulty) - retry))
+        right = guess + (1 - guess - slip) * solved
+        bend = mass * (1 - guess - slip) * solved * (1 - solved) * slope
+        total += mass
+        success += mass * right
+        by_difficulty -= bend
+        by_slope += bend * (grid[k] - difficulty)
+        moved_total += (far - near) * likelihood
+        moved_success += (far - near) * likelihood * right
+    chance = success / total
+    by_practice = (moved_success - moved_total * chance) / total * log_count / step
+    return chance, by_difficulty / total, by_slope / total, by_practice
+
+
+@_compiled
+def _add(
+    fast: Floats, slow: Floats, grid: Floats, outcome: float, weight: float, difficulty: float, slope: float,
+    retry: float, guess: float, slip: float,
+) -> None:  # fmt: skip
+    """Add the log-likelihood of one row to both sums."""
+    for k in range(grid.shape[0]):
+        odds = math.exp(slope * (grid[k] - difficulty) + retry)
+        gain = weight * (
+            outcome * math.log(guess + (1 - slip) * odds)
+            + (1 - outcome) * math.log(1 - guess + slip * odds)
+            - math.log(1 + odds)
+        )
+        fast[k] += gain
+        slow[k] += gain
+
+
+def _each_person(
+    person_starts: Integers, row_starts: Integers, day: Floats, competency: Integers, outcome: Floats, weight: Floats,
+    difficulty: Floats, slope: Floats, retry: Floats, guess: Floats, slip: Floats, practice: Floats,
+    grid: Floats, log_prior: Floats, transition: Floats,
+    fast_retention: float, other_retention: float, slow_retention: float, half_life: float,
+    chance: Floats, by_difficulty: Floats, by_log_slope: Floats, by_practice: Floats,
+) -> None:  # fmt: skip
+    points = grid.shape[0]
+    for person in numba.prange(person_starts.shape[0] - 1):
+        first, end = person_starts[person], person_starts[person + 1]
+        place = np.full(practice.shape[0], -1, np.int64)  # of a competency among those that the person meets
+        met = 0
+        for row in range(row_starts[first], row_starts[end]):
+            if place[competency[row]] < 0:
+                place[competency[row]] = met
+                met += 1
+        fast, slow, message = np.zeros((met, points)), np.zeros((met, points)), np.zeros((met, points))
+        count, in_last, everything = np.zeros(met, np.int64), np.zeros(met, np.bool_), np.empty(points)
+        for answer in range(first, end):
+            fade = 1.0 if answer == first else 2.0 ** ((day[answer - 1] - day[answer]) / half_life)
+            _messages(fast, slow, message, count, in_last, everything, log_prior, transition,
+                      fade * fast_retention, fade * other_retention, fade * slow_retention)  # fmt: skip
+            share = 1.0 / (row_starts[answer + 1] - row_starts[answer])
+            chance[answer] = 0.0
+            for row in range(row_starts[answer], row_starts[answer + 1]):
+                own = place[competency[row]]
+                right, by_d, by_a, by_p = _chance(
+                    fast[own], everything - message[own], transition, grid, practice[competency[row]],
+                    math.log(1.0 + count[own]), difficulty[row], slope[row], retry[row], guess[row], slip[row],
+                )  # fmt: skip
+                chance[answer] += share * right
+                by_difficulty[row], by_log_slope[row], by_practice[row] = share * by_d, share * by_a, share * by_p
+            for row in range(row_starts[answer], row_starts[answer + 1]):
+                own = place[competency[row]]
+                count[own] += 1
+                in_last[own] = True
+                _add(fast[own], slow[own], grid, outcome[row], weight[row], difficulty[row], slope[row], retry[row],
+                     guess[row], slip[row])  # fmt: skip
+
+
+_forward = numba.njit(parallel=True, fastmath=_FAST)(_each_person)

@@ -163,7 +163,8 @@ def _elements(stream: _Stream, first: bytes, name: str, max_bytes: int) -> Itera
                 depth -= kind != b","
                 if depth == 0:
                     return
-        position = len(buffer) - (in_string and buffer.endswith(b"\\"))
+        open_escape = in_string and position < len(buffer) and buffer.endswith(b"\\")
+        position = len(buffer) - open_escape
         if position - start > max_bytes:
             oversize = oversize or _Oversize(max_bytes)
             oversize.add(buffer[start:position])

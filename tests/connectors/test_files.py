@@ -1,6 +1,7 @@
 """Files of statements: NDJSON and arrays, compressed and not, broken in every way."""
 
 import gzip
+import io
 import json
 import random
 import tracemalloc
@@ -47,6 +48,15 @@ def test_an_array_is_cut_where_its_elements_end(tmp_path_factory: pytest.TempPat
     path = tmp_path_factory.mktemp("array") / "file.json"
     path.write_text(json.dumps(rows, indent=random.choice([None, 1])))
     assert values(path) == rows
+
+
+def test_reading_may_stop_anywhere_in_an_array(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"text": text} for text in ("\\", "\\\\", 'a\\"b', '"', "[{,")]
+    data = json.dumps(rows).encode()
+    for size in range(8, len(data)):
+        stdin = io.TextIOWrapper(io.BufferedReader(io.BytesIO(data), buffer_size=size))
+        monkeypatch.setattr("sys.stdin", stdin)
+        assert [json.loads(piece.value) for piece in pieces(None, LIMIT)] == rows
 
 
 def test_an_empty_file_and_a_missing_one_are_told(tmp_path: Path) -> None:

@@ -41,8 +41,8 @@ kafka: ## an Apache Kafka broker on 127.0.0.1:9092, from jars that Maven fetches
 docs: .venv/done ## the dbt docs site, into .proficio/docs
 	$(BIN)/python -m flows.dbt_docs .proficio/docs
 
-seeds: .venv/done ## write dbt_project/seeds from the default framework
-	$(BIN)/python -m tests.seeds
+generated: .venv/done ## write dbt_project/seeds from the default framework, and docs/marts.md
+	$(BIN)/python -m tests.generated
 
 lock: ## refresh requirements.lock from pyproject.toml
 	$(BIN)/pip-compile --quiet --no-strip-extras --extra dev --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --allow-unsafe --output-file requirements.lock pyproject.toml
@@ -51,4 +51,4 @@ clean: ## remove the environment, caches and local data
 	rm -rf .venv .proficio .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info infra/kafka/target bench.json
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help demo test lint format bench kafka docs seeds lock clean
+.PHONY: help demo test lint format bench kafka docs generated lock clean

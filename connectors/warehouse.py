@@ -8,11 +8,13 @@ from typing import Any
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from connectors import lake
 from schemas.errors import InputError, StorageError, UnavailableError
 from schemas.lake import STATEMENTS
+from transforms.identity import Identities
 
 _SETUP = """
 create schema if not exists lake;
@@ -20,22 +22,30 @@ create table if not exists lake.offsets (
     topic varchar, log_partition integer, next_offset bigint, primary key (topic, log_partition)
 );
 create table if not exists lake.progress (load_id bigint, finished_load_id bigint, completed_load_id bigint);
-create table if not exists lake.seeds (digest varchar);
+create table if not exists lake.seeds (digest varchar, identities varchar);
+create table if not exists lake.accounts (account_key uuid primary key, account varchar, person_key uuid);
+create table if not exists lake.relinked (account_key uuid, person_key uuid, load_id bigint);
 insert into lake.progress select 0, 0, 0 where not exists (from lake.progress);
 """
 
 
 @dataclass(frozen=True)
 class Load:
-    """One estimating run: its number, the files it takes up, and whether it starts from nothing."""
+    """One estimating run: its number, the files it takes up, whether it starts from nothing, accounts that moved."""
 
     load_id: int
     files: tuple[lake.LakeFile, ...]
     full_refresh: bool
+    relinked: int = 0
 
 
-def begin_load(warehouse: Path, lake_folder: Path, project_digest: str, full_refresh: bool = False) -> Load:
+def begin_load(
+    warehouse: Path, lake_folder: Path, project_digest: str, identities: Identities, full_refresh: bool = False
+) -> Load:
     """Set `lake.statements` to what landed since the last finished load, and number the load.
+
+    `lake.accounts` gets the person of each new account; where the identities changed, `lake.relinked` says which
+    accounts moved from which person to which.
 
     A load that broke off left its number behind unfinished; the next one takes up its statements too. Another
     project than that of the last finished load (framework, rules, parameters, models) asks for a full refresh, which
@@ -43,8 +53,8 @@ def begin_load(warehouse: Path, lake_folder: Path, project_digest: str, full_ref
     """
     with connected(warehouse) as connection:
         connection.execute(_SETUP)
-        digest = connection.execute("select digest from lake.seeds").fetchone()
-        full = full_refresh or digest is None or digest[0] != project_digest
+        digest, known = connection.execute("select digest, identities from lake.seeds").fetchone() or (None, None)
+        full = full_refresh or digest != project_digest
         if full:
             connection.execute("delete from lake.offsets; update lake.progress set finished_load_id = 0")
         taken = {
@@ -60,10 +70,57 @@ def begin_load(warehouse: Path, lake_folder: Path, project_digest: str, full_ref
         connection.execute("update lake.progress set load_id = load_id + 1")
         connection.execute(f"create or replace view lake.statements as {_statements(files)}")
         (load_id,) = connection.execute("select load_id from lake.progress").fetchone() or (0,)
-    return Load(load_id, files, full)
+        if known != identities.digest:
+            _relink(connection, identities, load_id)
+        _assign(connection, [account for (account,) in connection.execute(_NEW_ACCOUNTS).fetchall()], identities)
+        moved = connection.execute(_MOVED).fetchone() or (0,)
+    return Load(load_id, files, full, moved[0])
 
 
-def finish_load(warehouse: Path, load: Load, project_digest: str) -> None:
+_NEW_ACCOUNTS = """
+select account from (
+    select actor_id as account from lake.statements where member_ids is null
+    union
+    select unnest(member_ids) from lake.statements where member_ids is not null
+) where account not in (select account from lake.accounts)
+"""
+_MOVED = """
+select count(distinct account_key) from lake.relinked
+where load_id > (select finished_load_id from lake.progress)
+"""
+
+
+def _assign(connection: duckdb.DuckDBPyConnection, accounts: list[str], identities: Identities) -> None:
+    """Write the person of each account."""
+    if accounts:
+        assigned = pa.table({"account": accounts, "person_key": identities.person_keys(accounts)})
+        connection.register("assigned", assigned)
+        connection.execute(
+            "insert or replace into lake.accounts select md5(account)::uuid, account, person_key::uuid from assigned"
+        )
+        connection.unregister("assigned")
+
+
+def _relink(connection: duckdb.DuckDBPyConnection, identities: Identities, load_id: int) -> None:
+    """Give every account its person anew; note which moved, with the person before and the one now."""
+    known = connection.execute(
+        "select account, replace(person_key::varchar, '-', '') as person from lake.accounts"
+    ).fetchall()
+    moved = [
+        (account, before, now)
+        for (account, before), now in zip(known, identities.person_keys(one for one, _ in known), strict=True)
+        if now != before
+    ]
+    if moved:
+        pairs = [(account, person) for account, *people in moved for person in people]
+        accounts, people = map(list, zip(*pairs, strict=True))
+        connection.register("moves", pa.table({"account": accounts, "person": people}))
+        connection.execute("insert into lake.relinked select md5(account)::uuid, person::uuid, ? from moves", [load_id])
+        connection.unregister("moves")
+    _assign(connection, [account for account, *_ in moved], identities)
+
+
+def finish_load(warehouse: Path, load: Load, project_digest: str, identities: Identities) -> None:
     """Note that every model has taken up a load: the next one starts behind it."""
     ends: dict[tuple[str, int], int] = {}
     for file in load.files:
@@ -77,7 +134,7 @@ def finish_load(warehouse: Path, load: Load, project_digest: str) -> None:
             )
         connection.execute("update lake.progress set finished_load_id = load_id, completed_load_id = load_id")
         connection.execute("delete from lake.seeds")
-        connection.execute("insert into lake.seeds values (?)", [project_digest])
+        connection.execute("insert into lake.seeds values (?, ?)", [project_digest, identities.digest])
         connection.execute("commit")
 
 

@@ -4,7 +4,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from connectors import warehouse
+from flows.estimate import estimate
 from flows.opening import dbt_project
 from flows.settings import load
 
@@ -13,10 +13,7 @@ def build(folder: Path) -> Path:
     """Build the site into a folder; its index.html. Needs no data: models are built empty where there is no warehouse."""
     settings = load().model_copy(update={"home": folder / "work"})
     project = dbt_project(settings)
-    loaded = warehouse.begin_load(settings.warehouse, settings.lake, project.digest)
-    project.invoke("seed")
-    project.invoke("run", "--full-refresh")
-    warehouse.finish_load(settings.warehouse, loaded, project.digest)
+    estimate(settings, full_refresh=True, project=project)
     project.invoke("docs generate", "--static")
     page = folder / "index.html"
     shutil.copy(project.folder / "target" / "static_index.html", page)

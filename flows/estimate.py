@@ -7,7 +7,7 @@ from connectors.dbt import DbtProject
 from connectors.event_log import EventLog
 from flows.dead_letters import record_of
 from flows.logs import logger
-from flows.opening import dbt_project, event_log
+from flows.opening import dbt_project, event_log, identities
 from flows.settings import Settings
 from schemas.records import REJECTED, Record
 from transforms.statements import Rejection, content_hash, parse
@@ -46,8 +46,9 @@ def estimate(
 def _estimate(
     settings: Settings, full_refresh: bool, project: DbtProject, log: EventLog | None, test: bool
 ) -> Estimated:
-    load = warehouse.begin_load(settings.warehouse, settings.lake, project.digest, full_refresh)
-    if not load.files and not load.full_refresh:
+    people = identities(settings)
+    load = warehouse.begin_load(settings.warehouse, settings.lake, project.digest, people, full_refresh)
+    if not load.files and not load.full_refresh and not load.relinked:
         return Estimated(load.load_id, 0, False)
     if load.full_refresh:
         project.invoke("seed", "--full-refresh")
@@ -57,7 +58,7 @@ def _estimate(
             if result["status"] == "warn":
                 logger().warning("dbt test %s: %s", result["name"], result["message"])
     conflicts = _refuse_conflicts(settings, load, log)
-    warehouse.finish_load(settings.warehouse, load, project.digest)
+    warehouse.finish_load(settings.warehouse, load, project.digest, people)
     if load.load_id % _COMPACT_EVERY == 0:
         project.invoke("run-operation", "compact_states")
     return Estimated(load.load_id, len(load.files), load.full_refresh, conflicts)

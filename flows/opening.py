@@ -1,13 +1,16 @@
 """Opens what the settings name: the event log, the framework, the dbt project."""
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
+from secrets import token_hex
 
 from connectors.dbt import DbtProject
 from connectors.event_log import EventLog
+from connectors.lake import storage_errors
 from flows.settings import Settings
 from schemas.errors import SettingsError
 from schemas.framework import Framework, Rule, parse_framework, parse_rules
@@ -15,6 +18,7 @@ from schemas.records import LEVELS, REJECTED, STATEMENTS, Topic
 from schemas.repairs import Repair, parse_repairs
 from transforms.calibration import Calibration, from_json
 from transforms.estimator import Parameters
+from transforms.identity import Identities, parse_identities
 from transforms.seeds import seeds
 
 
@@ -78,7 +82,7 @@ def framework(settings: Settings) -> tuple[Framework, list[Rule]]:
 def dbt_project(settings: Settings) -> DbtProject:
     """The dbt project with the framework's seeds, on the warehouse."""
     chosen, rules = framework(settings)
-    seeded = seeds(chosen, rules, calibration(settings, chosen))
+    seeded = seeds(chosen, rules, calibration(settings, chosen), settings.identity.group_share)
     return DbtProject(settings.home / "dbt", seeded, settings.warehouse, settings.estimate.memory)
 
 
@@ -92,13 +96,45 @@ def calibration(settings: Settings, chosen: Framework) -> Calibration:
     return replace(found, parameters=replace(found.parameters, cuts=cuts))
 
 
+def identities(settings: Settings) -> Identities:
+    """Which accounts meet in which person, with the key of the hash; a key is made where none is given."""
+    chosen = settings.identity
+    table: dict[str, str] = {}
+    if chosen.table:
+        table = parse_identities(_text(chosen.table, "identity.table"), str(chosen.table))
+    if chosen.key:
+        key = chosen.key.get_secret_value()
+    elif chosen.key_file:
+        key = _text(chosen.key_file, "identity.key_file").strip()
+    else:
+        key = _own_key(settings.home / "person.key")
+    if len(key) < 16:
+        raise SettingsError("identity.key is shorter than 16 characters.", "Make one: openssl rand -hex 32.")
+    return Identities(key.encode(), table)
+
+
+def _own_key(path: Path) -> str:
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            own = path.with_suffix(f".{os.getpid()}")
+            own.touch(mode=0o600)
+            own.write_text(token_hex(32), "ascii")
+            with suppress(FileExistsError):  # another process was first
+                path.hardlink_to(own)
+            own.unlink()
+        return path.read_text("ascii")
+
+
 def _secret(settings: Settings) -> str:
     if settings.event_log.password:
         return settings.event_log.password.get_secret_value()
-    path = Path(str(settings.event_log.password_file)).expanduser()
+    return _text(Path(str(settings.event_log.password_file)), "event_log.password_file").strip()
+
+
+def _text(path: Path, setting: str) -> str:
     try:
-        return path.read_text("utf-8").strip()
-    except OSError as error:
-        raise SettingsError(
-            f"event_log.password_file: {path} cannot be read: {error.strerror}.", "Check the path and its rights."
-        ) from None
+        return path.expanduser().read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SettingsError(f"{setting}: {path} cannot be read: {reason}.", "Check the path and its rights.") from None

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from connectors import publication
 from flows.settings import Settings
 
-MARTS = ("mart_levels", "mart_level_history", "mart_evidence", "mart_people")
-LIVE = ("mart_levels", "mart_people")  # what `stream` keeps fresh; the others wait for `nightly`
+MARTS = ("mart_levels", "mart_level_history", "mart_evidence", "mart_people", "dim_person")
+LIVE = ("mart_levels", "mart_people", "dim_person")  # what `stream` keeps fresh; the others wait for `nightly`
 
 
 @dataclass(frozen=True)
@@ -18,4 +18,5 @@ class Published:
 
 def publish(settings: Settings, marts: tuple[str, ...] = MARTS, database: bool = True) -> Published:
     """Publish marts. Readers of what was published before go on reading it; the next to open sees the new."""
-    return Published(publication.publish(settings.warehouse, settings.published, marts, database))
+    chosen = [mart for mart in marts if mart not in settings.publish.leave_out]
+    return Published(publication.publish(settings.warehouse, settings.published, chosen, database))

@@ -4,27 +4,28 @@ from pathlib import Path
 from typing import Any
 
 from connectors.warehouse import parquet_rows
+from flows.opening import identities
 from flows.settings import Settings
 from schemas.errors import InputError
+from transforms.identity import as_account
 
-_LEVELS = """
-select * from mart
-where ($1 is null or person = $1 or person = 'mailto:' || lower($1) or person_name = $1)
-order by person, competency
-"""
+_LEVELS = "select * from mart where $1 is null or list_contains($1, person) order by person, competency"
+_NAMES = "select person, person_name from mart where person_name is not null and ($1 is null or person_name = $1)"
 
 
 def levels(settings: Settings, person: str | None = None) -> list[dict[str, Any]]:
-    """The published levels, of one person (identifier, mail address or name) or of all."""
-    rows = parquet_rows(_published(settings, "mart_levels"), _LEVELS, [person])
+    """The published levels, of one person (their key, an account, a mail address or the name) or of all."""
+    path = _published(settings, "mart_levels")
+    rows = parquet_rows(path, _LEVELS, [people(settings, person) if person else None])
     if person and not rows:
         raise InputError(
-            f"Nothing is known of {person}.", "Give the identifier as `proficio levels` lists it, or a mail address."
+            f"Nothing is known of {person}.", "Give the person as `proficio levels` lists them, or a mail address."
         )
+    names = _names(settings)
     return [
         {
             "person": row["person"],
-            "person_name": row["person_name"],
+            "person_name": names.get(row["person"]),
             "competency": row["competency"],
             "competency_name": row["competency_name"],
             "level": row["level"],
@@ -42,6 +43,19 @@ def levels(settings: Settings, person: str | None = None) -> list[dict[str, Any]
         }
         for row in rows
     ]
+
+
+def people(settings: Settings, called: str) -> list[str]:
+    """Who may be meant by a person's key, an account, a mail address or a name: their keys."""
+    known = identities(settings)
+    return [called.lower(), known.person_key(called), known.person_key(as_account(called)), *_names(settings, called)]
+
+
+def _names(settings: Settings, name: str | None = None) -> dict[str, str]:
+    """The names of people by their keys, of those called `name` or of all; none where dim_person is not published."""
+    path = settings.published / "dim_person.parquet"
+    rows = parquet_rows(path, _NAMES, [name]) if path.exists() else []
+    return {row["person"]: row["person_name"] for row in rows}
 
 
 def evidence(settings: Settings, person: str) -> list[dict[str, Any]]:

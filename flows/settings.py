@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from schemas.errors import SettingsError
 
 FILE = "proficio.toml"
+_SECRETS = (("event_log", "password"), ("identity", "key"))
 
 
 class _Section(BaseModel):
@@ -58,6 +59,15 @@ class SourcesSettings(_Section):
     git: GitSettings = GitSettings()
 
 
+class IdentitySettings(_Section):
+    """How accounts meet in persons."""
+
+    table: Path | None = None  # CSV with the columns account and person
+    key: SecretStr | None = None  # of the hash that stands for a person; from the environment or key_file only
+    key_file: Path | None = None
+    group_share: float = Field(0, ge=0, le=1)  # how much of a group's work counts for each member; 0: none
+
+
 class StreamSettings(_Section):
     """How `stream` paces its micro-batches."""
 
@@ -69,6 +79,12 @@ class EstimateSettings(_Section):
 
     framework: Path | None = None  # folder with framework.yaml and alignment.yaml; none: the one that ships
     memory: str = Field("4GB", pattern=r"^\d+(\.\d+)?(MB|GB)$")
+
+
+class PublishSettings(_Section):
+    """What readers are given."""
+
+    leave_out: frozenset[str] = frozenset()  # marts, such as dim_person
 
 
 class Settings(BaseSettings):
@@ -84,6 +100,8 @@ class Settings(BaseSettings):
     sources: SourcesSettings = SourcesSettings()
     stream: StreamSettings = StreamSettings()
     estimate: EstimateSettings = EstimateSettings()
+    identity: IdentitySettings = IdentitySettings()
+    publish: PublishSettings = PublishSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -125,22 +143,24 @@ def load(config: Path | None = None) -> Settings:
     """
     path = _find(config)
     given = _read(path) if path else {}
-    secrets = [name for name in ("password",) if name in given.get("event_log", {})]
-    if secrets:
-        raise SettingsError(
-            f"{path}: event_log.{secrets[0]} is a secret and does not belong into the file.",
-            f"Set PROFICIO_EVENT_LOG__{secrets[0].upper()}, or event_log.{secrets[0]}_file.",
-        )
+    for section, name in _SECRETS:
+        if name in given.get(section, {}):
+            raise SettingsError(
+                f"{path}: {section}.{name} is a secret and does not belong into the file.",
+                f"Set PROFICIO_{section.upper()}__{name.upper()}, or {section}.{name}_file.",
+            )
     try:
         settings = Settings(**given)
     except ValidationError as error:
         raise SettingsError(_mistakes(error, path), "Mend the setting; `proficio init` shows them all.") from None
     base = path.parent if path else Path.cwd()
     home = settings.home.expanduser()
-    framework = settings.estimate.framework
     updates: dict[str, Any] = {"home": home if home.is_absolute() else base / home}
-    if framework and not framework.is_absolute():
-        updates["estimate"] = settings.estimate.model_copy(update={"framework": base / framework})
+    for section, name in (("estimate", "framework"), ("identity", "table"), ("identity", "key_file")):
+        given_path = getattr(getattr(settings, section), name)
+        if given_path and not given_path.is_absolute():
+            of_section = updates.get(section, getattr(settings, section))
+            updates[section] = of_section.model_copy(update={name: base / given_path})
     return settings.model_copy(update=updates)
 
 
@@ -220,4 +240,13 @@ TEMPLATE = """\
 [estimate]
 # framework = "framework"       # folder with framework.yaml and alignment.yaml
 # memory = "4GB"
+
+[identity]
+# table = "identities.csv"      # columns account, person: accounts that belong to one person
+# key_file = "/run/secrets/person-key"   # of the hash that stands for a person; or PROFICIO_IDENTITY__KEY
+#                               # without one, a key is made once and kept in the data folder
+# group_share = 0               # how much of a group's work counts for each of its members, 0 to 1
+
+[publish]
+# leave_out = []                # marts that are not published, such as ["dim_person"]
 """

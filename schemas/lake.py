@@ -15,6 +15,7 @@ STATEMENT_COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "occurred_at": (_TIME, "The statement's timestamp; received_at where it has none."),
     "actor_id": (pa.string(), "The actor's inverse functional identifier as one string; the record's key."),
     "actor_name": (pa.string(), "The actor's name."),
+    "member_ids": (_IRIS, "Identifiers of the members, where the actor is a group; null for an agent."),
     "verb_id": (pa.string(), "IRI of the verb."),
     "object_type": (pa.string(), "Activity, Agent, Group, SubStatement or StatementRef."),
     "activity_id": (pa.string(), "IRI of the activity; null for other objects."),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.seeds import FOLDER, default_seeds
+from tests.generated import generated
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -34,11 +34,11 @@ HERE = "proficio "
 def commands() -> list[tuple[str, str]]:
     found = []
     for page in PAGES:
-        for block in re.findall(r"^```(?:sh|bash)?\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE):
-            for line in block.splitlines():
-                command = line.split("  #")[0].strip()
-                if re.match(r"(make|proficio|prefect|python3?|export|/opt|PROFICIO_\w+=\S+ proficio)\b", command):
-                    found.append((page.name, command))
+        fenced = re.findall(r"^```(\w*)\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+        for line in "\n".join(block for kind, block in fenced if kind in ("", "sh", "bash")).splitlines():
+            command = line.split("  #")[0].strip()
+            if re.match(r"(make|proficio|prefect|python3?|export|/opt|PROFICIO_\w+=\S+ proficio)\b", command):
+                found.append((page.name, command))
     return found
 
 
@@ -92,20 +92,16 @@ def test_links_lead_somewhere() -> None:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-def test_seeds_and_the_page_of_marts_are_up_to_date() -> None:
-    for name, text in default_seeds().items():
-        assert (FOLDER / f"{name}.csv").read_text("utf-8") == text, "run: make seeds"
-    marts = (ROOT / "docs" / "marts.md").read_text("utf-8")
-    models = (ROOT / "dbt_project" / "models" / "marts" / "marts.yml").read_text("utf-8")
-    for column in re.findall(r"^      - name: (\w+)", models, re.MULTILINE):
-        assert f"`{column}`" in marts
+def test_generated_files_are_up_to_date() -> None:
+    for path, text in generated().items():
+        assert path.read_text("utf-8") == text, f"{path.name}: run: make generated"
 
 
 def test_the_framework_holds_every_item_of_its_source() -> None:
     source = ROOT.parent / "shared" / "framework-source.txt"
     if not source.exists():
         pytest.skip(f"{source} is not here")
-    seeds = "\n".join(default_seeds().values()).lower()
+    seeds = "\n".join(generated().values()).lower()
     for item in ("data literacy", "programming skills", "machine learning", "deep learning", "model evaluation", "f1",
                  "generative models", "gans", "variational autoencoders", "gpt", "bert", "model training", "mode collapse",
                  "content generation", "ethics and bias", "research and development", "cross-disciplinary", "iot",

@@ -58,7 +58,8 @@ def test_the_wheel_alone_runs_the_demo(installed: Path, tmp_path: Path) -> None:
             command, "--config", str(page.parent / "proficio.toml"), "levels", "Ada", "--json", cwd=tmp_path
         ).splitlines()[0]
     )
-    assert seen["person"] == "mailto:ada@example.org"
+    assert seen["person_name"] == "Ada"
+    assert re.fullmatch("[0-9a-f]{32}", seen["person"])
     _open_in_browser(page, tmp_path)
 
 

@@ -18,7 +18,7 @@ _ACTOR = {
     "account": {"homePage": "VARCHAR", "name": "VARCHAR"},
 }
 _SHAPE: dict[str, Any] = {
-    "actor": {"name": "VARCHAR"},
+    "actor": {"objectType": "VARCHAR", "name": "VARCHAR", "member": [_ACTOR]},
     "verb": {"id": "VARCHAR"},
     "object": {
         "objectType": "VARCHAR",
@@ -76,6 +76,8 @@ def _ids(activities: str) -> str:
 # One expression for each column that is read from the JSON; the others come from judging the record.
 _EXPRESSIONS = {
     "actor_name": "s.actor.name",
+    "member_ids": f"case when s.actor.objectType = 'Group' then coalesce("
+    f"list_transform(s.actor.member, lambda member: {_identifier('member')}), []) end",
     "verb_id": "s.verb.id",
     "object_type": "coalesce(s.object.objectType, 'Activity')",
     "activity_id": "case when s.object.objectType is null or s.object.objectType = 'Activity' then s.object.id end",

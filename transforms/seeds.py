@@ -10,7 +10,9 @@ from schemas.framework import Framework, Rule
 from transforms.calibration import Calibration
 
 
-def seeds(framework: Framework, rules: Sequence[Rule], calibration: Calibration) -> dict[str, str]:
+def seeds(
+    framework: Framework, rules: Sequence[Rule], calibration: Calibration, group_share: float = 0.0
+) -> dict[str, str]:
     """Every seed of the dbt project. Floats are written so that reading them gives the same number again."""
     parameters = calibration.parameters
     levels = {level.id: number for number, level in enumerate(framework.levels, start=1)}
@@ -60,11 +62,11 @@ def seeds(framework: Framework, rules: Sequence[Rule], calibration: Calibration)
         "estimator_parameters": _csv(
             ("parameters_version", "framework_id", "framework_version", "slope", "fast_retention", "other_retention",
              "slow_retention", "half_life_days", "after_failure", "after_success", "guess", "slip", "minimum_weight",
-             "grid_step"),
+             "grid_step", "group_share"),
             [(parameters.version, framework.id, framework.version, parameters.slope, parameters.fast_retention,
               parameters.other_retention, parameters.slow_retention, parameters.half_life_days,
               parameters.after_failure, parameters.after_success, parameters.guess, parameters.slip,
-              parameters.minimum_weight, parameters.step)],
+              parameters.minimum_weight, parameters.step, group_share)],
         ),
         "estimator_competencies": _csv(
             ("competency", "difficulty", "practice"),

@@ -43,3 +43,8 @@
 {% macro digest(text) %}{{ return(adapter.dispatch('digest', 'proficio')(text)) }}{% endmacro %}
 {% macro default__digest(text) %}md5({{ text }}){% endmacro %}
 {% macro duckdb__digest(text) %}cast(md5({{ text }}) as uuid){% endmacro %}
+
+{# A digest as 32 hexadecimal digits. #}
+{% macro hexadecimal(digest) %}{{ return(adapter.dispatch('hexadecimal', 'proficio')(digest)) }}{% endmacro %}
+{% macro default__hexadecimal(digest) %}{{ digest }}{% endmacro %}
+{% macro duckdb__hexadecimal(digest) %}replace(cast({{ digest }} as varchar), '-', ''){% endmacro %}

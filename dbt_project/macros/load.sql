@@ -9,13 +9,16 @@
 {# Removes what a load that broke off had written. #}
 {% macro forget_unfinished(rows) %}delete from {{ rows }} where load_id > {{ finished_load() }}{% endmacro %}
 
-{# Removes evidence that is to be read anew: of statements voided since, and of a load that broke off. #}
+{# Removes evidence that is to be read anew: of statements voided or given to another person since, and of a load that
+   broke off. #}
 {% macro forget_touched_evidence(evidence) %}
     delete from {{ evidence }}
     where
         load_id > {{ finished_load() }}
-        or statement_id in (
-            select statement_id from {{ ref('int_touched_statements') }} where load_id <= {{ finished_load() }}
+        or (statement_id, person_key) in (
+            select (statement_id, person_key)
+            from {{ ref('int_touched_statements') }}
+            where load_id <= {{ finished_load() }}
         )
 {% endmacro %}
 

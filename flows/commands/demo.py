@@ -34,7 +34,7 @@ def demo(
 
     Example: proficio demo --repo ~/src/my-project
     """
-    from flows.opening import framework
+    from flows.opening import framework, identities
     from flows.reading import evidence, levels
     from transforms.estimator import Parameters
     from transforms.page import agreement, page
@@ -62,13 +62,14 @@ def demo(
     _proficio(config, "status", quiet=as_json)
 
     rows = levels(settings)
+    keys = identities(settings).person_keys(group.people)
     truth = {
         (person, competency): float(group.abilities[i, j])
-        for i, person in enumerate(group.people)
+        for i, person in enumerate(keys)
         for j, competency in enumerate(group.competencies)
     }
     agreed = agreement(rows, truth, parameters.cuts)
-    shown = group.people[0]
+    shown = keys[0]
     html = folder / "levels.html"
     html.write_text(
         page(chosen, rows, shown, evidence(settings, shown), truth, agreed, f"{datetime.now(UTC):%Y-%m-%d}"), "utf-8"

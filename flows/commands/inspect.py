@@ -11,7 +11,9 @@ from flows.commands.output import say, say_rows
 
 def levels(
     context: typer.Context,
-    person: Annotated[str | None, typer.Argument(help="Identifier, mail address or name; everyone without it.")] = None,
+    person: Annotated[
+        str | None, typer.Argument(help="Mail address, account, name or key; everyone without it.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show levels as published, with their uncertainty.
@@ -26,6 +28,7 @@ def levels(
         shown = [
             {
                 **row,
+                "who": row["person_name"] or row["person"],
                 "level_name": f"({row['level_name']})" if row["insufficient_evidence"] else row["level_name"],
                 "p": "  ".join(f"{p:.2f}" for p in row["p_at_least"]),
                 "notes": "stale" if row["stale"] else "",
@@ -33,7 +36,7 @@ def levels(
             for row in rows
             if person or row["evidence_count"]
         ]
-    columns = {"person": "Person", "competency_name": "Competency", "level_name": "Level", "p": "P(level ≥ 1 2 3 4)",
+    columns = {"who": "Person", "competency_name": "Competency", "level_name": "Level", "p": "P(level ≥ 1 2 3 4)",
                "ability_mean": "Ability", "ability_sd": "±", "evidence_weight": "Evidence", "last_evidence_at": "Newest",
                "notes": ""}  # fmt: skip
     say_rows(shown, as_json, columns, "No levels yet.")

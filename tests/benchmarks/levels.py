@@ -10,7 +10,7 @@ from typing import Any
 from connectors import lake, warehouse
 from connectors.dbt import DbtProject
 from flows.estimate import estimate
-from flows.opening import dbt_project, framework
+from flows.opening import dbt_project, framework, identities
 from flows.settings import EstimateSettings, Settings
 from tests.benchmarks import synthetic_lake
 
@@ -58,14 +58,15 @@ def _increment(home: Path, rows: int) -> tuple[float, float]:
 
 def _rebuild(settings: Settings, project: DbtProject) -> float:
     """Seconds from evidence to levels: the models after int_evidence, from nothing."""
-    load = warehouse.begin_load(settings.warehouse, settings.lake, project.digest)
+    people = identities(settings)
+    load = warehouse.begin_load(settings.warehouse, settings.lake, project.digest, people)
     project.invoke("seed")
     project.invoke("run", "--full-refresh", "--select", "+int_evidence")
     started = time.perf_counter()
     project.invoke("run", "--full-refresh", "--select", "int_competency_states", "int_estimates")
     seconds = time.perf_counter() - started
     project.invoke("run", "--full-refresh", "--exclude", "+int_estimates")
-    warehouse.finish_load(settings.warehouse, load, project.digest)
+    warehouse.finish_load(settings.warehouse, load, project.digest, people)
     return seconds
 
 

@@ -48,7 +48,7 @@ def _columns() -> str:
     present = {"topic", "log_partition", "log_offset", "received_at", "source", "statement_id", "occurred_at", "actor_id",
                "actor_name", "verb_id", "object_type", "activity_id", "score_scaled", "voids", "xapi_version",
                "statement"}  # fmt: skip
-    empty = {"list": "[]::varchar[]", "bool": "null::boolean", "double": "null::double"}
+    empty = {"list": "null::varchar[]", "bool": "null::boolean", "double": "null::double"}
     return ", ".join(
         name if name in present else f"{empty.get(str(kind).split('<')[0], 'null::varchar')} as {name}"
         for name, kind in zip(STATEMENTS.names, STATEMENTS.types, strict=True)

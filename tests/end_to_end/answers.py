@@ -56,12 +56,12 @@ def main(path: Path) -> None:
             log.append(STATEMENTS, [Record(one["actor"]["mbox"], orjson.dumps(one)) for one in _statements(table)])
             print(f"{land(settings, log).landed:,} answers landed")
         estimate(settings, project=project)
-        found = warehouse.rows(settings.warehouse, "select * from mart_levels")
+        found = warehouse.rows(settings.warehouse, "select * from mart_levels inner join dim_person using (person)")
     wanted = _reference(table, calibration, names)
     columns = ("ability_mean", "ability_sd", "ability_low", "ability_high", "evidence_weight")
     largest = 0.0
     for row in found:
-        one = wanted[row["person"], row["competency"]]
+        one = wanted[row["mail_address"], row["competency"]]
         differences = [abs(row[name] - getattr(one, name)) for name in columns]
         differences += [abs(row[f"p_at_least_{k}"] - one.p_at_least[k - 1]) for k in range(1, 5)]
         largest = max(largest, *differences)

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -26,6 +27,16 @@ def proficio(home: Path, *arguments: str, **env: str) -> subprocess.Popen[str]:
         [sys.executable, "-m", "flows.cli", *arguments], env=environment, cwd=home.parent, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
+
+
+def end(process: subprocess.Popen[Any]) -> None:
+    """Ask a process to end; make it, where it takes longer than a minute."""
+    process.terminate()
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def put(home: Path, person: str, count: int, start: int = 0) -> None:
@@ -147,8 +158,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[st
                 assert time.monotonic() < ends, (folder / "log").read_text()[-3000:]
                 time.sleep(0.5)
         yield environment
-        server.terminate()
-        server.wait(30)
+        end(server)
 
 
 def test_deployments_run_on_a_real_server_and_worker(prefect_server: dict[str, str], tmp_path: Path) -> None:
@@ -175,8 +185,7 @@ def test_deployments_run_on_a_real_server_and_worker(prefect_server: dict[str, s
     try:
         call("deployment", "run", "nightly/nightly", "--watch", "--watch-timeout", "240")
     finally:
-        worker.terminate()
-        worker.wait(30)
+        end(worker)
     assert evidence_count(home, "ada") == 3, (tmp_path / "worker.log").read_text()[-4000:]
     runs = httpx.post(f"{prefect_server['PREFECT_API_URL']}/flow_runs/filter", json={}).json()
     assert {run["state_type"] for run in runs} == {"COMPLETED"}

@@ -22,7 +22,7 @@ read_outcomes as (
         touched.statement_id,
         touched.source,
         alignments.rule_name,
-        alignments.weight,
+        alignments.weight * touched.share as weight,
         alignments.guess,
         alignments.slip,
         case alignments.outcome_kind
@@ -44,7 +44,8 @@ read_outcomes as (
     from touched
     inner join {{ ref('int_alignments') }} as alignments on touched.alignment_key = alignments.alignment_key
     where
-        alignments.competency is not null
+        touched.counts
+        and alignments.competency is not null
         and alignments.weight > 0
         and touched.statement_id not in (select statement_id from {{ ref('int_voided_statements') }})
 

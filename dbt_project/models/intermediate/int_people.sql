@@ -1,37 +1,15 @@
-{{ config(unique_key='person_key', incremental_strategy='delete+insert') }}
+{{ config(materialized='view') }}
 
-with seen as (
-
-    select
-        person_key,
-        person,
-        person_name,
-        occurred_at as first_seen_at,
-        occurred_at as last_seen_at
-    from {{ ref('stg_statements') }}
-    where load_id > {{ finished_load() }}
-
-    {% if is_incremental() %}
-        union all
-        select
-            known.person_key,
-            known.person,
-            known.person_name,
-            known.first_seen_at,
-            known.last_seen_at
-        from {{ this }} as known
-        where known.person_key in (
-            select person_key from {{ ref('stg_statements') }} where load_id > {{ finished_load() }}
-        )
-    {% endif %}
-
-)
-
+-- A person is all the accounts that meet in them (transforms/identity.py); groups are no persons.
 select
-    person_key,
-    min(person) as person,
-    max_by(person_name, last_seen_at) filter (where person_name is not null) as person_name,
-    min(first_seen_at) as first_seen_at,
-    max(last_seen_at) as last_seen_at
-from seen
-group by person_key
+    accounts.person_key,
+    {{ hexadecimal('accounts.person_key') }} as person,
+    max_by(seen.account_name, seen.last_seen_at) filter (where seen.account_name is not null) as person_name,
+    min(accounts.account) filter (where accounts.account like 'mailto:%') as mail_address,
+    count(*) as account_count,
+    {{ join_text("array_agg(accounts.account order by accounts.account)", ' ') }} as accounts,
+    min(seen.first_seen_at) as first_seen_at,
+    max(seen.last_seen_at) as last_seen_at
+from {{ source('lake', 'accounts') }} as accounts
+left join {{ ref('int_accounts') }} as seen on accounts.account_key = seen.account_key
+group by accounts.person_key

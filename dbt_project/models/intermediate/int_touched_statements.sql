@@ -1,21 +1,52 @@
 {{ config(materialized='table') }}
 
--- Statements whose evidence may differ from what was estimated last: new ones, and older ones voided since.
-with new_statements as (
+-- Statements whose evidence may differ from what was estimated last, one row for each person they are about: new ones,
+-- older ones voided since, older ones of an account that now belongs to another person. The person that such an account
+-- left has a row too, which is no evidence (counts is false): their levels change as well.
+with relinked as (
 
-    select *
+    select * from {{ source('lake', 'relinked') }} where load_id > {{ finished_load() }}
+
+),
+
+new_statements as (
+
+    select
+        *,
+        true as touches_everyone
     from {{ ref('stg_statements') }}
     where load_id > {{ finished_load() }}
 
 ),
 
-newly_voided as (
+members as (
 
-    select older.*
+    select
+        groups.statement_id,
+        {{ digest('named.account') }} as account_key
+    from {{ ref('stg_statements') }} as groups
+    cross join unnest(groups.member_ids) as named (account)
+    where groups.member_ids is not null
+
+),
+
+older_statements as (
+
+    select
+        older.*,
+        older.statement_id in (select target_statement_id from new_statements where voids) as touches_everyone
     from {{ ref('stg_statements') }} as older
     where
-        older.statement_id in (select target_statement_id from new_statements where voids)
-        and older.load_id <= {{ finished_load() }}
+        older.load_id <= {{ finished_load() }}
+        and (
+            older.statement_id in (select target_statement_id from new_statements where voids)
+            or older.account_key in (select account_key from relinked)
+            or older.statement_id in (
+                select members.statement_id
+                from members
+                inner join relinked on members.account_key = relinked.account_key
+            )
+        )
 
 ),
 
@@ -23,10 +54,66 @@ touched as (
 
     select * from new_statements
     union all
-    select * from newly_voided
+    select * from older_statements
+
+),
+
+aligned as (
+
+    select *
+    from touched
+    where alignment_key in (select alignment_key from {{ ref('int_alignments') }} where competency is not null)
+
+),
+
+of_agents as (
+
+    select
+        aligned.*,
+        accounts.person_key,
+        1.0 as share,
+        true as counts
+    from aligned
+    inner join {{ source('lake', 'accounts') }} as accounts on aligned.account_key = accounts.account_key
+    where aligned.member_ids is null
+
+),
+
+of_groups as (
+
+    -- Two members of a group may be one person. Where one member moved, the others are left as they are.
+    select
+        aligned.*,
+        accounts.person_key,
+        parameters.group_share as share,
+        true as counts
+    from aligned
+    inner join members on aligned.statement_id = members.statement_id
+    inner join {{ source('lake', 'accounts') }} as accounts on members.account_key = accounts.account_key
+    cross join {{ ref('estimator_parameters') }} as parameters
+    where
+        aligned.member_ids is not null
+        and parameters.group_share > 0
+        and (aligned.touches_everyone or accounts.person_key in (select person_key from relinked))
+    qualify row_number() over (partition by aligned.statement_id, accounts.person_key order by members.account_key) = 1
+
+),
+
+left_behind as (
+
+    select
+        aligned.*,
+        relinked.person_key,
+        0.0 as share,
+        false as counts
+    from aligned
+    left join members on aligned.statement_id = members.statement_id and aligned.member_ids is not null
+    inner join relinked on coalesce(members.account_key, aligned.account_key) = relinked.account_key
 
 )
 
-select *
-from touched
-where alignment_key in (select alignment_key from {{ ref('int_alignments') }} where competency is not null)
+select * from of_agents
+union all
+select * from of_groups
+union all
+select * from left_behind

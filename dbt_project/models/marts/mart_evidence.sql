@@ -1,5 +1,5 @@
 select
-    people.person,
+    {{ hexadecimal('evidence.person_key') }} as person,
     evidence.competency,
     competencies.competency_name,
     evidence.activity_id,
@@ -15,5 +15,4 @@ select
     evidence.rule_name
 from {{ ref('int_evidence') }} as evidence
 inner join {{ ref('framework_competencies') }} as competencies on evidence.competency = competencies.competency
-inner join {{ ref('int_people') }} as people on evidence.person_key = people.person_key
 inner join {{ ref('framework_levels') }} as levels on evidence.level = levels.level

@@ -19,7 +19,7 @@ with new_evidence as (
 )
 
 select
-    people.person,
+    {{ hexadecimal('estimates.person_key') }} as person,
     estimates.competency,
     estimates.load_id,
     cast({{ as_of() }} as timestamp with time zone) as estimated_at,
@@ -35,5 +35,4 @@ select
 from {{ ref('int_estimates') }} as estimates
 inner join new_evidence
     on estimates.person_key = new_evidence.person_key and estimates.competency = new_evidence.competency
-inner join {{ ref('int_people') }} as people on estimates.person_key = people.person_key
 where estimates.load_id > {{ finished_load() }}

@@ -14,8 +14,7 @@ parameters as (
 )
 
 select
-    people.person,
-    people.person_name,
+    {{ hexadecimal('estimates.person_key') }} as person,
     estimates.competency,
     competencies.competency_name,
     groups.group_name,
@@ -44,4 +43,3 @@ inner join {{ ref('framework_competencies') }} as competencies on estimates.comp
 inner join {{ ref('framework_competency_groups') }} as groups on competencies.group_id = groups.group_id
 inner join {{ ref('framework_levels') }} as first_level on first_level.level = 1
 left join {{ ref('framework_levels') }} as levels on estimates.level = levels.level
-inner join {{ ref('int_people') }} as people on estimates.person_key = people.person_key

@@ -14,7 +14,6 @@ with summaries as (
 
 select
     people.person,
-    people.person_name,
     people.first_seen_at,
     people.last_seen_at,
     summaries.last_evidence_at,

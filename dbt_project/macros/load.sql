@@ -9,18 +9,17 @@
 {# Removes what a load that broke off had written. #}
 {% macro forget_unfinished(rows) %}delete from {{ rows }} where load_id > {{ finished_load() }}{% endmacro %}
 
-{# Removes evidence that is to be read anew: of statements voided or given to another person since, and of a load that
-   broke off. #}
-{% macro forget_touched_evidence(evidence) %}
-    delete from {{ evidence }}
+{# Removes evidence that is to be read anew: of a load that broke off, and of statements voided or given to another person
+   since. The second deletion joins, so that it reads nothing where there are none. #}
+{% macro forget_touched_evidence(evidence) -%}
+    {{ forget_unfinished(evidence) }};
+    delete from {{ evidence }} as evidence
+    using {{ ref('int_touched_statements') }} as touched
     where
-        load_id > {{ finished_load() }}
-        or (statement_id, person_key) in (
-            select (statement_id, person_key)
-            from {{ ref('int_touched_statements') }}
-            where load_id <= {{ finished_load() }}
-        )
-{% endmacro %}
+        touched.load_id <= {{ finished_load() }}
+        and evidence.statement_id = touched.statement_id
+        and evidence.person_key = touched.person_key
+{%- endmacro %}
 
 {# For each person the load whose states and estimates count. Older rows stand beside them until compact_states. #}
 {% macro newest_states() %}

@@ -30,23 +30,46 @@ members as (
 
 ),
 
+touched_later as (
+
+    select
+        target_statement_id as statement_id,
+        true as touches_everyone
+    from new_statements
+    where voids
+    union all
+    select
+        older.statement_id,
+        false as touches_everyone
+    from {{ ref('stg_statements') }} as older
+    inner join relinked on older.account_key = relinked.account_key
+    union all
+    select
+        members.statement_id,
+        false as touches_everyone
+    from members
+    inner join relinked on members.account_key = relinked.account_key
+
+),
+
+touched_once as (
+
+    select
+        statement_id,
+        bool_or(touches_everyone) as touches_everyone
+    from touched_later
+    group by statement_id
+
+),
+
 older_statements as (
 
     select
         older.*,
-        older.statement_id in (select target_statement_id from new_statements where voids) as touches_everyone
+        touched_once.touches_everyone
     from {{ ref('stg_statements') }} as older
-    where
-        older.load_id <= {{ finished_load() }}
-        and (
-            older.statement_id in (select target_statement_id from new_statements where voids)
-            or older.account_key in (select account_key from relinked)
-            or older.statement_id in (
-                select members.statement_id
-                from members
-                inner join relinked on members.account_key = relinked.account_key
-            )
-        )
+    inner join touched_once on older.statement_id = touched_once.statement_id
+    where older.load_id <= {{ finished_load() }}
 
 ),
 

@@ -32,8 +32,7 @@ select
 from int_evidence as evidence
 inner join framework_levels as levels on evidence.level = levels.level
 inner join stg_statements as statements on evidence.statement_id = statements.statement_id
-left join (select rule_name, max(guess) as guess, max(slip) as slip from alignment_rules group by rule_name) as rules
-    on evidence.rule_name = rules.rule_name
+inner join alignment_rules as rules on evidence.rule_name = rules.rule_name
 order by evidence.person_key, evidence.occurred_at, evidence.statement_id, evidence.competency
 """
 

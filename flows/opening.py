@@ -12,8 +12,9 @@ from connectors.dbt import DbtProject
 from connectors.event_log import EventLog
 from connectors.lake import storage_errors
 from flows.settings import Settings
+from schemas.alignment import Rule, parse_rules
 from schemas.errors import SettingsError
-from schemas.framework import Framework, Rule, parse_framework, parse_rules
+from schemas.framework import Framework, parse_framework
 from schemas.records import LEVELS, REJECTED, STATEMENTS, Topic
 from schemas.repairs import Repair, parse_repairs
 from transforms.calibration import Calibration, from_json

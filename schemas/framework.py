@@ -1,6 +1,6 @@
-"""The competency framework and the alignment rules, as data models. Reading the files is the caller's."""
+"""The competency framework, as data models. Reading the file is the caller's."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -8,14 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from schemas.errors import SettingsError
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
-OneOrMore = str | list[str] | None
 
 
-class _Model(BaseModel):
+class Model(BaseModel):
+    """A data model that knows its fields, and no others."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Item(_Model):
+class Item(Model):
     """Something the framework names: a competency, an application, a way of continuous learning."""
 
     id: Identifier
@@ -59,7 +60,7 @@ class Tool(Item):
     kind: Literal["framework", "technique", "environment", "cloud"]
 
 
-class Framework(_Model):
+class Framework(Model):
     """A competency framework. Levels run from the lowest to the highest, their cuts rising; ids are unique."""
 
     id: Identifier
@@ -108,79 +109,21 @@ def _doubles(names: list[str]) -> list[str]:
     return sorted({name for name in names if names.count(name) > 1})
 
 
-class Match(_Model):
-    """Conditions on a statement, all of which must hold; see `alignment.yaml`."""
-
-    verb: OneOrMore = None
-    activity_type: OneOrMore = None
-    platform: OneOrMore = None
-    source: OneOrMore = None
-    activity_id: str | None = None
-    activity_name: str | None = None
-    course: str | None = None
-    feature: str | None = None
-
-    @model_validator(mode="after")
-    def _check(self) -> "Match":
-        if all(value is None for value in self.__dict__.values()):
-            raise ValueError("a rule must match on something; this one would take every statement")
-        return self
-
-
-class Rule(_Model):
-    """One alignment rule: which statements speak to which competency, pitched at which level, how strongly."""
-
-    name: str
-    match: Match
-    competency: str
-    level: str
-    weight: float = Field(ge=0, le=10)  # 0: seen, and no evidence
-    guess: float | None = Field(None, ge=0, le=0.9)  # chance of success without the ability; none: the parameters'
-    slip: float | None = Field(None, ge=0, le=0.9)  # chance of failure in spite of it
-    outcome: Literal["score", "success", "completion"] | Annotated[float, Field(ge=0, le=1)]
-    expand: bool = False
-
-
 def parse_framework(text: str, where: str) -> Framework:
     """A framework from YAML text. SettingsError naming each mistake and its place in `where`."""
     try:
-        return Framework.model_validate(yaml.safe_load(text))
+        return Framework.model_validate(read_yaml(text))
     except (ValidationError, yaml.YAMLError) as error:
-        raise SettingsError(f"The framework in {where} is not valid:\n{_mistakes(error)}", "Mend the file.") from None
+        raise SettingsError(f"The framework in {where} is not valid:\n{mistakes(error)}", "Mend the file.") from None
 
 
-def parse_rules(text: str, where: str, framework: Framework) -> list[Rule]:
-    """Alignment rules from YAML text, expanded over the framework's competencies and levels, in order."""
-    try:
-        rules = [Rule.model_validate(item) for item in yaml.safe_load(text)]
-    except (ValidationError, yaml.YAMLError, TypeError) as error:
-        raise SettingsError(f"The rules in {where} are not valid:\n{_mistakes(error)}", "Mend the file.") from None
-    expanded = [one for rule in rules for one in (_expand(rule, framework) if rule.expand else [rule])]
-    competencies = {competency.id for competency in framework.competencies}
-    levels = {level.id for level in framework.levels}
-    mistakes = [
-        f"  rule {rule.name}: {kind} {name!r} is not in the framework"
-        for rule in expanded
-        for kind, name, known in (("competency", rule.competency, competencies), ("level", rule.level, levels))
-        if name not in known
-    ]
-    if mistakes:
-        raise SettingsError(f"The rules in {where} are not valid:\n" + "\n".join(mistakes), "Mend the file.")
-    return expanded
+def read_yaml(text: str) -> Any:
+    """What YAML text says, by the parser in C where PyYAML has it."""
+    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe loaders
 
 
-def _expand(rule: Rule, framework: Framework) -> list[Rule]:
-    template = rule.model_dump_json()
-    return [
-        Rule.model_validate_json(
-            template.replace("{competency}", competency.id).replace("{level}", level.id)
-        ).model_copy(update={"expand": False})
-        for competency in framework.competencies
-        for level in framework.levels
-    ]
-
-
-def _mistakes(error: Exception) -> str:
+def mistakes(error: Exception) -> str:
+    """What is wrong with a file, a line for each mistake, with its place."""
     if isinstance(error, ValidationError):
         return "\n".join(f"  {'.'.join(map(str, one['loc'])) or 'top'}: {one['msg']}" for one in error.errors())
     return f"  {error}"

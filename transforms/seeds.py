@@ -6,8 +6,10 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import Any
 
-from schemas.framework import Framework, Rule
+from schemas.alignment import Rule
+from schemas.framework import Framework
 from transforms.calibration import Calibration
+from transforms.patterns import patterns
 
 
 def seeds(
@@ -50,15 +52,7 @@ def seeds(
             ("topic_id", "topic_name", "topic_description"),
             [(one.id, one.name, one.description) for one in framework.continuous_learning],
         ),
-        "alignment_rules": _csv(
-            ("rule_number", "rule_name", "verb_id", "activity_type", "platform", "source", "activity_id_like",
-             "activity_name_like", "course_like", "feature_like", "competency", "level", "weight", "guess", "slip",
-             "outcome_kind", "outcome_value"),
-            [
-                (number, *row)
-                for number, row in enumerate((row for rule in rules for row in _rule_rows(rule, levels)), start=1)
-            ],
-        ),
+        **_alignment(rules, levels),
         "estimator_parameters": _csv(
             ("parameters_version", "framework_id", "framework_version", "slope", "fast_retention", "other_retention",
              "slow_retention", "half_life_days", "after_failure", "after_success", "guess", "slip", "minimum_weight",
@@ -95,28 +89,43 @@ def seeds(
     }  # fmt: skip
 
 
-def _rule_rows(rule: Rule, levels: dict[str, int]) -> Iterable[tuple[Any, ...]]:
-    """One row for each combination of the values a rule lists, so that the join in SQL is on equality."""
-    match = rule.match
-    kind, value = ("fixed", rule.outcome) if isinstance(rule.outcome, float) else (rule.outcome, None)
-    for verb, activity_type, platform, source in product(
-        *(
-            tuple(one) if isinstance(one, list) else (one,)
-            for one in (match.verb, match.activity_type, match.platform, match.source)
-        )
-    ):
-        patterns = [_like(one) for one in (match.activity_id, match.activity_name, match.course, match.feature)]
-        yield (rule.name, verb, activity_type, platform, source, *patterns, rule.competency, levels[rule.level],
-               rule.weight, rule.guess, rule.slip, kind, value)  # fmt: skip
-
-
-def _like(pattern: str | None) -> str | None:
-    """A pattern with * as SQL LIKE has it, with ! as the escape character."""
-    if pattern is None:
-        return None
-    for special in "!%_":
-        pattern = pattern.replace(special, f"!{special}")
-    return pattern.replace("*", "%")
+def _alignment(rules: Sequence[Rule], levels: dict[str, int]) -> dict[str, str]:
+    """Rules, the conditions of each, and the patterns that conditions ask for, each pattern once."""
+    known = {text: (number, one) for number, (text, one) in enumerate(
+        patterns(text for rule in rules for condition in rule.match.conditions for text in condition).items(), start=1
+    )}  # fmt: skip
+    numbered = list(enumerate(rules, start=1))
+    extensions = sorted({iri for rule in rules for iri in rule.match.extensions_used})
+    return {
+        "alignment_rules": _csv(
+            ("rule_number", "rule_name", "condition_count", "competency", "level", "weight", "guess", "slip",
+             "outcome_kind", "outcome_value", "evidence_kind", "applications", "tools", "topics"),
+            [
+                (number, rule.name, len(rule.match.conditions), rule.competency,
+                 rule.level and levels[rule.level], rule.weight,
+                 rule.guess, rule.slip, *(("fixed", rule.outcome) if isinstance(rule.outcome, float) else (rule.outcome, None)),
+                 rule.kind, " ".join(rule.applications) or None, " ".join(rule.tools) or None, " ".join(rule.topics) or None)
+                for number, rule in numbered
+            ],
+        ),
+        "alignment_conditions": _csv(
+            ("rule_number", "condition_number", "pattern_number"),
+            [
+                (number, place, known[text][0])
+                for number, rule in numbered
+                for place, condition in enumerate(rule.match.conditions, start=1)
+                for text in sorted(condition)
+            ],
+        ),
+        "alignment_patterns": _csv(
+            ("pattern_number", "pattern", "is_exact", "anchor", "anchor_length"),
+            [
+                (number, one.text, str(one.is_exact).lower(), one.anchor, one.anchor and len(one.anchor))
+                for number, one in known.values()
+            ],
+        ),
+        "alignment_extensions": _csv(("extension",), [(iri,) for iri in extensions]),
+    }  # fmt: skip
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

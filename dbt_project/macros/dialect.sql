@@ -48,3 +48,59 @@
 {% macro hexadecimal(digest) %}{{ return(adapter.dispatch('hexadecimal', 'proficio')(digest)) }}{% endmacro %}
 {% macro default__hexadecimal(digest) %}{{ digest }}{% endmacro %}
 {% macro duckdb__hexadecimal(digest) %}replace(cast({{ digest }} as varchar), '-', ''){% endmacro %}
+
+{# Each item of a list of texts with a prefix before it; null for no list. #}
+{% macro prefixed(prefix, list) %}{{ return(adapter.dispatch('prefixed', 'proficio')(prefix, list)) }}{% endmacro %}
+{% macro default__prefixed(prefix, list) %}transform({{ list }}, one -> concat('{{ prefix }}', one)){% endmacro %}
+{% macro duckdb__prefixed(prefix, list) %}list_transform({{ list }}, lambda one: '{{ prefix }}' || one){% endmacro %}
+
+{# The values of those keys of a JSON object that a list names, as "extension:key=value"; a value that is a list, each. #}
+{% macro extension_traits(json, keys) %}{{ return(adapter.dispatch('extension_traits', 'proficio')(json, keys)) }}{% endmacro %}
+{% macro default__extension_traits(json, keys) -%}
+    flatten(transform(
+        array_intersect(json_object_keys({{ json }}), {{ keys }}),
+        key -> transform(
+            coalesce(
+                from_json(get_json_object({{ json }}, concat('$[\'', key, '\']')), 'array<string>'),
+                array(get_json_object({{ json }}, concat('$[\'', key, '\']')))
+            ),
+            one -> concat('extension:', key, '=', one)
+        )
+    ))
+{%- endmacro %}
+{% macro duckdb__extension_traits(json, keys) -%}
+    flatten(list_transform(
+        list_intersect(json_keys({{ json }}), {{ keys }}),
+        lambda key: list_transform(
+            case
+                when json_type({{ json }}, '$."' || key || '"') = 'ARRAY'
+                    then from_json(json_extract({{ json }}, '$."' || key || '"'), '["VARCHAR"]')
+                else [json_extract_string({{ json }}, '$."' || key || '"')]
+            end,
+            lambda one: 'extension:' || key || '=' || one
+        )
+    ))
+{%- endmacro %}
+
+{# Several lists of texts as one, sorted, without nulls; a null list adds nothing. #}
+{% macro joined_lists(lists) %}{{ return(adapter.dispatch('joined_lists', 'proficio')(lists)) }}{% endmacro %}
+{% macro default__joined_lists(lists) -%}
+    array_sort(array_compact(concat({% for list in lists %}coalesce({{ list }}, array()){{ ', ' if not loop.last }}{% endfor %})))
+{%- endmacro %}
+{% macro duckdb__joined_lists(lists) -%}
+    list_sort(list_filter(list_concat({{ lists | join(', ') }}), lambda one: one is not null))
+{%- endmacro %}
+
+{# The items of a list as rows, with the other columns of `columns`: a query. #}
+{% macro exploded(relation, columns, list, item) %}{{ return(adapter.dispatch('exploded', 'proficio')(relation, columns, list, item)) }}{% endmacro %}
+{% macro default__exploded(relation, columns, list, item) -%}
+    select {{ columns | join(', ') }}, explode({{ list }}) as {{ item }} from {{ relation }}
+{%- endmacro %}
+{% macro duckdb__exploded(relation, columns, list, item) -%}
+    select {{ columns | join(', ') }}, unnest({{ list }}) as {{ item }} from {{ relation }}
+{%- endmacro %}
+
+{# Whether a list holds a text. #}
+{% macro contains(list, text) %}{{ return(adapter.dispatch('contains', 'proficio')(list, text)) }}{% endmacro %}
+{% macro default__contains(list, text) %}array_contains({{ list }}, '{{ text }}'){% endmacro %}
+{% macro duckdb__contains(list, text) %}list_contains({{ list }}, '{{ text }}'){% endmacro %}

@@ -19,22 +19,24 @@ _GIVEN = """
     'Person ' || ({people_expression}) as actor_name,
     'http://adlnet.gov/expapi/verbs/scored' as verb_id, 'Activity' as object_type,
     'https://lms.example.org/' || competencies[1 + cast(floor(random() * len(competencies)) as integer)] || '/'
-        || levels[1 + cast(floor(random() * len(levels)) as integer)] || '/' || cast(floor(random() * 8) as integer)
+        || levels[1 + cast(floor(random() * len(levels)) as integer)] || '/' || cast(floor(random() * {activities}) as integer)
         as activity_id,
     round(random(), 2) as score_scaled, false as voids, '1.0.3' as xapi_version, '{{}}' as statement
 """
 
 
-def write(
-    folder: Path, framework: Framework, people: int, rows: int, first: int = 0, per_file: int = 1_000_000
-) -> None:
-    """Publish `rows` statements of `people` people at offsets from `first` on, each later than the ones before."""
+def write(folder: Path, framework: Framework, people: int, rows: int, first: int = 0, activities: int = 8) -> None:
+    """Publish `rows` statements of `people` people at offsets from `first` on, each later than the ones before.
+
+    Each competency has `activities` activities at each level.
+    """
+    per_file = 1_000_000
     competencies = [competency.id for competency in framework.competencies]
     levels = [level.id for level in framework.levels]
     for start in range(first, first + rows, per_file):
         count = min(per_file, first + rows - start)
         expression = f"hash({start} + i) % {people}"
-        given = _GIVEN.format(first=start, people_expression=expression)
+        given = _GIVEN.format(first=start, people_expression=expression, activities=activities)
         with duckdb.connect() as connection:
             connection.execute("set TimeZone = 'UTC'; set threads = 2")
             table = connection.sql(

@@ -23,7 +23,8 @@ from flows.estimate import estimate
 from flows.land import land
 from flows.opening import event_log, framework
 from flows.settings import Settings
-from schemas.framework import Competency, Framework, Group, Match, Rule
+from schemas.alignment import Match, Rule
+from schemas.framework import Competency, Framework, Group
 from schemas.records import STATEMENTS, Record
 from transforms.answers import from_columns
 from transforms.calibration import Calibration

@@ -2,7 +2,7 @@
 
 import random
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha1
 from pathlib import Path
@@ -20,15 +20,15 @@ from flows.dead_letters import dead_letters
 from flows.estimate import estimate
 from flows.land import land
 from flows.opening import event_log, framework, identities
-from flows.settings import IdentitySettings, Settings
-from schemas.framework import Rule
+from flows.settings import IdentitySettings
+from schemas.alignment import Rule
 from schemas.records import STATEMENTS, Record
 from schemas.xapi import VOIDED
+from tests.pipeline import Pipeline
 from transforms.calibration import Calibration
 from transforms.estimator import Evidence, Parameters, fold
 from transforms.estimator import estimate as reference
 from transforms.seeds import seeds
-from transforms.statements import actor_id
 
 PARAMETERS = Parameters(
     after_failure=-0.4,
@@ -76,52 +76,9 @@ def voiding(number: int, target: str) -> dict[str, Any]:
     }
 
 
-_NAMED_LEVELS = "select * from mart_levels inner join dim_person using (person)"
-
-
-@dataclass(frozen=True)
-class Pipeline:
-    """A home of its own with a dbt project that is parsed once."""
-
-    settings: Settings
-    competencies: list[str]
-    project: DbtProject
-
-    @staticmethod
-    def at(home: Path) -> "Pipeline":
-        settings = Settings(home=home)
-        chosen, rules = framework(settings)
-        project = DbtProject(home / "dbt", seeds(chosen, rules, CALIBRATION, 0.5), settings.warehouse, "2GB")
-        project.parse()
-        return Pipeline(settings, [competency.id for competency in chosen.competencies], project)
-
-    def reset(self) -> None:
-        for path in self.settings.home.glob("*.d*b*"):
-            if path.is_file():
-                path.unlink()
-        for file in lake.published(self.settings.lake):
-            file.path.unlink()
-
-    def take(self, statements: list[dict[str, Any]], full_refresh: bool = False) -> None:
-        with event_log(self.settings) as log:
-            log.append(
-                STATEMENTS, [Record(actor_id(one["actor"]), orjson.dumps(one), {"source": "t"}) for one in statements]
-            )
-            land(self.settings, log)
-            estimate(self.settings, full_refresh, self.project, log)
-
-    def levels_by_key(self) -> dict[tuple[str, str], dict[str, Any]]:
-        rows = warehouse.rows(self.settings.warehouse, "select * from mart_levels")
-        return {(row["person"], row["competency"]): row for row in rows}
-
-    def levels(self) -> dict[tuple[str, str], dict[str, Any]]:
-        rows = warehouse.rows(self.settings.warehouse, _NAMED_LEVELS)
-        return {(row["mail_address"], row["competency"]): row for row in rows}
-
-
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
-    return Pipeline.at(tmp_path_factory.mktemp("estimate"))
+    return Pipeline.at(tmp_path_factory.mktemp("estimate"), CALIBRATION)
 
 
 def expected(pipeline: Pipeline, statements: list[dict[str, Any]]) -> dict[tuple[str, str], Any]:
@@ -357,7 +314,7 @@ def test_all_data_tests_and_unit_tests_of_the_project_pass(pipeline: Pipeline) -
 
 
 def test_a_changed_rule_estimates_everything_anew(tmp_path: Path) -> None:
-    pipeline = Pipeline.at(tmp_path)
+    pipeline = Pipeline.at(tmp_path, CALIBRATION)
     pipeline.take([answered(1, 0, "data-literacy", 2, 1.0, 1)])
     chosen, rules = framework(pipeline.settings)
     other: list[Rule] = [rule.model_copy(update={"weight": 2.0}) for rule in rules]

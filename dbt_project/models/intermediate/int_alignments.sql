@@ -1,6 +1,8 @@
 {{ config(unique_key='alignment_key', incremental_strategy='append') }}
 
--- What the rules make of each kind of statement: evaluated once for a kind, however many statements are of it.
+-- What the rules make of each kind of statement: evaluated once for a kind, however many statements are of it. Statements
+-- and rules meet by way of patterns: which pattern fits which trait is found once for each distinct trait; a rule is tried
+-- only on kinds that satisfy its rarest condition (transforms/patterns.py).
 with signatures as (
 
     select
@@ -11,8 +13,7 @@ with signatures as (
         min(activity_name) as activity_name,
         min(platform) as platform,
         min(source) as source,
-        min(course_ids) as course_ids,
-        min(features) as features
+        min(traits) as traits
     from {{ ref('stg_statements') }}
     where load_id > {{ finished_load() }}
     group by alignment_key
@@ -30,42 +31,177 @@ new_signatures as (
 
 ),
 
+all_traits as (
+
+    select
+        alignment_key,
+        {{ joined_lists([
+            'traits',
+            list_of([
+                "'verb:' || verb_id",
+                "'id:' || activity_id",
+                "'type:' || activity_type",
+                "'name:' || lower(activity_name)",
+                "'platform:' || platform",
+                "'source:' || source",
+            ])
+        ]) }} as traits
+    from new_signatures
+
+),
+
+carried as (
+
+    {{ exploded('all_traits', ['alignment_key'], 'traits', 'trait') }}
+
+),
+
+distinct_traits as (
+
+    select distinct trait from carried
+
+),
+
+patterns as (
+
+    select * from {{ ref('alignment_patterns') }}
+
+),
+
+anchor_lengths as (
+
+    select distinct anchor_length from patterns where anchor_length is not null
+
+),
+
+anchored as (
+
+    select
+        distinct_traits.trait,
+        anchor_lengths.anchor_length,
+        range(1, length(distinct_traits.trait) - anchor_lengths.anchor_length + 2) as starts
+    from distinct_traits
+    cross join anchor_lengths
+
+),
+
+places as (
+
+    {{ exploded('anchored', ['trait', 'anchor_length'], 'starts', 'place') }}
+
+),
+
+fitting as (
+
+    select
+        distinct_traits.trait,
+        patterns.pattern_number
+    from distinct_traits
+    inner join patterns on patterns.is_exact and distinct_traits.trait = patterns.pattern
+
+    union all
+
+    select
+        places.trait,
+        patterns.pattern_number
+    from places
+    inner join patterns on substr(places.trait, places.place, places.anchor_length) = patterns.anchor
+    where places.trait like patterns.pattern escape '!'
+
+    union all
+
+    select
+        distinct_traits.trait,
+        patterns.pattern_number
+    from distinct_traits
+    inner join patterns
+        on not patterns.is_exact and patterns.anchor is null and distinct_traits.trait like patterns.pattern escape '!'
+
+),
+
+satisfied as (
+
+    select distinct
+        carried.alignment_key,
+        fitting.pattern_number
+    from carried
+    inner join fitting on carried.trait = fitting.trait
+
+),
+
+frequencies as (
+
+    select
+        pattern_number,
+        count(*) as signatures
+    from satisfied
+    group by pattern_number
+
+),
+
+conditions as (
+
+    select * from {{ ref('alignment_conditions') }}
+
+),
+
+rarest_conditions as (
+
+    select
+        conditions.rule_number,
+        conditions.condition_number
+    from conditions
+    left join frequencies on conditions.pattern_number = frequencies.pattern_number
+    group by conditions.rule_number, conditions.condition_number
+    qualify
+        row_number() over (
+            partition by conditions.rule_number
+            order by sum(coalesce(frequencies.signatures, 0)), conditions.condition_number
+        ) = 1
+
+),
+
+candidates as (
+
+    select distinct
+        satisfied.alignment_key,
+        conditions.rule_number
+    from rarest_conditions
+    inner join conditions
+        on
+            rarest_conditions.rule_number = conditions.rule_number
+            and rarest_conditions.condition_number = conditions.condition_number
+    inner join satisfied on conditions.pattern_number = satisfied.pattern_number
+
+),
+
+conditions_met as (
+
+    select
+        candidates.alignment_key,
+        candidates.rule_number,
+        count(distinct conditions.condition_number) as condition_count
+    from candidates
+    inner join conditions on candidates.rule_number = conditions.rule_number
+    inner join satisfied
+        on candidates.alignment_key = satisfied.alignment_key and conditions.pattern_number = satisfied.pattern_number
+    group by candidates.alignment_key, candidates.rule_number
+
+),
+
 matches as (
 
     select
-        new_signatures.alignment_key,
-        rules.rule_number,
-        rules.rule_name,
-        rules.competency,
-        rules.level,
-        rules.weight,
-        rules.guess,
-        rules.slip,
-        rules.outcome_kind,
-        rules.outcome_value
-    from new_signatures
+        conditions_met.alignment_key,
+        rules.*,
+        min(case when rules.competency is null then rules.rule_number end)
+            over (partition by conditions_met.alignment_key)
+            as last_rule
+    from conditions_met
     inner join {{ ref('alignment_rules') }} as rules
         on
-            (rules.verb_id is null or rules.verb_id = new_signatures.verb_id)
-            and (rules.activity_type is null or rules.activity_type = new_signatures.activity_type)
-            and (rules.platform is null or rules.platform = new_signatures.platform)
-            and (rules.source is null or rules.source = new_signatures.source)
-            and (
-                rules.activity_id_like is null
-                or new_signatures.activity_id like rules.activity_id_like escape '!'
-            )
-            and (
-                rules.activity_name_like is null
-                or lower(new_signatures.activity_name) like lower(rules.activity_name_like) escape '!'
-            )
-            and (
-                rules.course_like is null
-                or ' ' || new_signatures.course_ids || ' ' like '% ' || rules.course_like || ' %' escape '!'
-            )
-            and (
-                rules.feature_like is null
-                or new_signatures.features like '%"' || rules.feature_like || '"%' escape '!'
-            )
+            conditions_met.rule_number = rules.rule_number
+            and conditions_met.condition_count = rules.condition_count
 
 ),
 
@@ -73,6 +209,7 @@ first_matches as (
 
     select *
     from matches
+    where rule_number <= coalesce(last_rule, rule_number)
     qualify row_number() over (partition by alignment_key, competency order by rule_number) = 1
 
 )

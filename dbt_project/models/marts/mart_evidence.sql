@@ -12,7 +12,12 @@ select
     evidence.occurred_at,
     cast(evidence.statement_id as varchar) as statement_id,
     evidence.source,
-    evidence.rule_name
+    evidence.rule_name,
+    rules.evidence_kind,
+    rules.applications,
+    rules.tools,
+    rules.topics
 from {{ ref('int_evidence') }} as evidence
 inner join {{ ref('framework_competencies') }} as competencies on evidence.competency = competencies.competency
 inner join {{ ref('framework_levels') }} as levels on evidence.level = levels.level
+inner join {{ ref('alignment_rules') }} as rules on evidence.rule_name = rules.rule_name

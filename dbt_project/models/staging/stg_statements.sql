@@ -1,6 +1,12 @@
 {{ config(unique_key='statement_id', incremental_strategy='delete+insert') }}
 
-with incoming as (
+with used_extensions as (
+
+    select coalesce(array_agg(extension), {{ list_of([]) }}) as extensions from {{ ref('alignment_extensions') }}
+
+),
+
+incoming as (
 
     select
         cast(statement_id as {{ uuid_type() }}) as statement_id,
@@ -28,10 +34,23 @@ with incoming as (
         completion,
         voids,
         cast(target_statement_id as {{ uuid_type() }}) as target_statement_id,
-        {{ join_text('parent_ids', ' ') }} || ' ' || {{ join_text('grouping_ids', ' ') }} as course_ids,
-        {{ json_text('context_extensions', '$."https://w3id.org/proficio/extensions/features"') }} as features,
+        {{ joined_lists([
+            prefixed('parent:', 'parent_ids'),
+            prefixed('grouping:', 'grouping_ids'),
+            prefixed('category:', 'category_ids'),
+            extension_traits('activity_extensions', 'used_extensions.extensions'),
+            extension_traits('context_extensions', 'used_extensions.extensions'),
+            extension_traits('result_extensions', 'used_extensions.extensions'),
+            list_of([
+                "'interaction:' || interaction_type",
+                "case when score_scaled is not null or score_raw is not null then 'has:score' end",
+                "case when success is not null then 'has:success' end",
+                "case when completion is not null then 'has:completion' end",
+            ])
+        ]) }} as traits,
         {{ text_hash('statement') }} as statement_hash
     from {{ source('lake', 'statements') }}
+    cross join used_extensions
 
 ),
 
@@ -77,6 +96,6 @@ new_statements as (
 
 select
     *,
-    {{ text_hash("concat_ws('|', coalesce(verb_id, ''), coalesce(activity_id, ''), coalesce(activity_type, ''), coalesce(activity_name, ''), coalesce(platform, ''), coalesce(source, ''), course_ids, coalesce(features, ''))") }}
+    {{ text_hash("concat_ws('|', coalesce(verb_id, ''), coalesce(activity_id, ''), coalesce(activity_type, ''), coalesce(activity_name, ''), coalesce(platform, ''), coalesce(source, ''), " ~ join_text('traits', '|') ~ ")") }}
         as alignment_key
 from new_statements

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands import inspect, measure, output, pipeline, setup
+from flows.commands import align, inspect, measure, output, pipeline, setup
 from flows.commands.demo import demo
 from schemas.errors import ProficioError
 
@@ -37,6 +37,7 @@ for command in (
     measure.evaluate, measure.calibrate, demo,
 ):  # fmt: skip
     app.command()(command)
+app.add_typer(align.app, name="align")
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ _NAMES = "select person, person_name from mart where person_name is not null and
 
 def levels(settings: Settings, person: str | None = None) -> list[dict[str, Any]]:
     """The published levels, of one person (their key, an account, a mail address or the name) or of all."""
-    path = _published(settings, "mart_levels")
+    path = published(settings, "mart_levels")
     rows = parquet_rows(path, _LEVELS, [people(settings, person) if person else None])
     if person and not rows:
         raise InputError(
@@ -60,11 +60,12 @@ def _names(settings: Settings, name: str | None = None) -> dict[str, str]:
 
 def evidence(settings: Settings, person: str) -> list[dict[str, Any]]:
     """The published evidence of one person, newest first."""
-    path = _published(settings, "mart_evidence")
+    path = published(settings, "mart_evidence")
     return parquet_rows(path, "select * from mart where person = $1 order by occurred_at desc", [person])
 
 
-def _published(settings: Settings, mart: str) -> Path:
+def published(settings: Settings, mart: str) -> Path:
+    """The file that a mart was published as. InputError where it was not yet."""
     path = settings.published / f"{mart}.parquet"
     if not path.exists():
         raise InputError("No levels are published yet.", "Run the pipeline: proficio run.")

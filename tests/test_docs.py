@@ -25,6 +25,7 @@ ELSEWHERE = {
     "PROFICIO_EVENT_LOG__KIND=kafka proficio": "tests/flows/test_cli.py::test_a_missing_topic_is_told",
     "export PREFECT_API_URL": "tests/flows/test_deployed.py",
     "prefect ": "tests/flows/test_deployed.py::test_deployments_run_on_a_real_server_and_worker",
+    "proficio align": "tests/flows/test_cli.py::test_rules_are_tried_and_proposed",
     "python -m tests.end_to_end.kills": "tests/flows/test_land.py runs it smaller",
     "python -m tests.benchmarks": "test_the_benchmark_runs",
 }

@@ -3,12 +3,14 @@
 import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from connectors import lake
 from flows.settings import Settings
@@ -20,7 +22,10 @@ GOOD = {
     "result": {"success": True},
     "timestamp": "2026-01-01T00:00:00Z",
 }
-COMMANDS = ("init doctor ingest pull land estimate publish run stream compact levels rejected status demo").split()
+COMMANDS = [
+    *"init doctor ingest pull land estimate publish run stream compact levels rejected status demo".split(),
+    *("evaluate", "calibrate", "align test", "align suggest"),
+]
 
 
 class Home:
@@ -79,7 +84,7 @@ def test_from_a_statement_to_a_level(home: Home) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_shows_an_example(home: Home, command: str) -> None:
-    told = home(command, "--help", COLUMNS="200")
+    told = home(*command.split(), "--help", COLUMNS="200")
     assert "Example:" in told
     assert f"proficio {command}" in told
 
@@ -251,3 +256,51 @@ def test_a_read_only_lake_is_told(home: Home) -> None:
         subprocess.run(["umount", str(home.settings.lake)], check=True)
     home("land")
     assert len(home.rows()) == 1
+
+
+def test_rules_are_tried_and_proposed(home: Home) -> None:
+    unknown = {
+        **GOOD, "object": {"id": "https://lms.example.org/mod/7", "definition": {"name": {"en": "Introduction to teamwork"},
+        "description": {"en": "Collaborative work in cross-functional teams"}}},
+    }  # fmt: skip
+    viewed = {**GOOD, "verb": {"id": "http://id.tincanapi.com/verb/viewed"}}
+    rated = {
+        **GOOD, "verb": {"id": "https://w3id.org/proficio/verbs/rated"},
+        "object": {"id": "https://example.org/competencies/ethics-bias/levels/advanced"},
+    }  # fmt: skip
+    lines = [json.dumps(one) for one in (GOOD, unknown, unknown | {"timestamp": "2026-01-02T00:00:00Z"}, viewed, rated)]
+    (home.folder / "s.ndjson").write_text("\n".join([*lines, '{"actor": {}}']))
+    told = json.loads(home("align", "test", "s.ndjson", "--json"))
+    assert (told["statements"], told["rejected"]) == (5, 1)
+    assert {(one["rule_name"], one["evidence"]) for one in told["rules"]} == {
+        ("cohort/data-literacy/intermediate", 1), ("rated/ethics-bias/advanced", 1), ("seen", 0),
+    }  # fmt: skip
+    assert [(one["reason"], one["statements"]) for one in told["unaligned"]] == [("no rule", 2), ("no weight", 1)]
+    assert "no rule" in home("align", "test", "s.ndjson")
+    assert not home.rows()
+
+    assert "proficio run" in home("align", "suggest", expect=4)
+    home("ingest", "s.ndjson")
+    home("run")
+    proposed = yaml.safe_load(home("align", "suggest"))
+    assert [(one["competency"], one["level"]) for one in proposed] == [("collaboration", "beginner")]
+    proposal = json.loads(home("align", "suggest", "--json"))
+    assert proposal["activity_id"] == "https://lms.example.org/mod/7"
+    assert 0 < proposal["confidence"] <= 1
+
+
+def test_a_proposal_can_be_taken_as_it_is(home: Home) -> None:
+    unknown = {**GOOD, "object": {"id": "https://lms.example.org/mod/7", "definition": {"name": {"en": "Teamwork"}}}}
+    (home.folder / "s.ndjson").write_text(json.dumps(unknown))
+    home("ingest", "s.ndjson")
+    home("run")
+    assert "Nothing is known" in home("levels", "ada@example.org", expect=4)
+    folder = home.folder / "framework"
+    shutil.copytree(Path(__file__).parents[2] / "schemas" / "generative_ai", folder)
+    rules = folder / "alignment.yaml"
+    rules.write_text(rules.read_text("utf-8") + home("align", "suggest"), "utf-8")
+    with (home.folder / "proficio.toml").open("a") as settings:
+        settings.write('[estimate]\nframework = "framework"\n')
+    home("run")
+    levels = [json.loads(line) for line in home("levels", "ada@example.org", "--json").splitlines()]
+    assert {one["competency"] for one in levels if one["evidence_count"]} == {"collaboration"}

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from connectors import publication
 from flows.settings import Settings
 
-MARTS = ("mart_levels", "mart_level_history", "mart_evidence", "mart_people", "mart_unaligned", "dim_person")
+MARTS = (
+    "mart_levels", "mart_level_history", "mart_evidence", "mart_explanations", "mart_people", "mart_unaligned", "dim_person",
+)  # fmt: skip
 LIVE = ("mart_levels", "mart_people", "dim_person")  # what `stream` keeps fresh; the others wait for `nightly`
 
 

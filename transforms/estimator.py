@@ -7,11 +7,12 @@ later evidence and by time (power discounting, as in West and Harrison 1997, 6.3
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from math import erf, log, sqrt
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,7 +138,32 @@ class State:
 def fold(evidence: Iterable[Evidence], parameters: Parameters) -> dict[str, State]:
     """The state of one person for each competency with evidence. Order of the argument does not matter.
 
-    Each piece adds w·(y·log P + (1 − y)·log(1 − P)) to both sums, where P = guess + (1 − guess − slip)·σ(z) and
+    Each piece adds its log-likelihood to both sums, discounted as `discounted` says.
+    """
+    states: dict[str, State] = {}
+    for one in discounted(evidence, parameters):
+        state = states.setdefault(one.piece.competency, State(np.zeros(parameters.points), np.zeros(parameters.points)))
+        state.count += 1
+        state.fast += one.fast * one.likelihood
+        state.slow += one.slow * one.likelihood
+        state.weight += one.fast * one.piece.weight
+        state.last = one.piece.occurred_at
+    return states
+
+
+class Discounted(NamedTuple):
+    """A piece of evidence, what it says of each ability (points,), and what is left of it in the two sums."""
+
+    piece: Evidence
+    likelihood: Array
+    fast: float
+    slow: float
+
+
+def discounted(evidence: Iterable[Evidence], parameters: Parameters) -> Iterator[Discounted]:
+    """The pieces of one person in the order in which they occurred, each with what is left of it at the newest.
+
+    A piece says w·(y·log P + (1 − y)·log(1 − P)), where P = guess + (1 − guess − slip)·σ(z) and
     z = slope·(θ − difficulty) + retry (Barton and Lord 1981, 4PL). Later pieces of the person multiply the slow sum by
     slow_retention each, the fast one by fast_retention or other_retention, as they are on the same competency or not; Δt
     days to the newest piece multiply both by 2^(−Δt/half-life).
@@ -145,24 +171,21 @@ def fold(evidence: Iterable[Evidence], parameters: Parameters) -> dict[str, Stat
     ordered = sorted(evidence, key=lambda piece: (piece.occurred_at, piece.statement_id))
     places = sorted({(piece.occurred_at, piece.statement_id) for piece in ordered})
     later = {place: len(places) - 1 - index for index, place in enumerate(places)}
-    of_competency = Counter(piece.competency for piece in ordered)
-    states: dict[str, State] = {}
+    later_on_same = Counter(piece.competency for piece in ordered)
     before: dict[tuple[str, str], float] = {}
     for piece in ordered:
         place = (piece.occurred_at, piece.statement_id)
         days = (places[-1][0] - piece.occurred_at).total_seconds() / 86_400
         fade = 2.0 ** (-days / parameters.half_life_days)
-        state = states.setdefault(piece.competency, State(np.zeros(parameters.points), np.zeros(parameters.points)))
-        state.count += 1
-        same = of_competency[piece.competency] - state.count
-        fast = fade * parameters.fast_retention**same * parameters.other_retention ** (later[place] - same)
-        likelihood = _log_likelihood(piece, before.get((piece.competency, piece.activity)), parameters)
+        later_on_same[piece.competency] -= 1
+        same = later_on_same[piece.competency]
+        yield Discounted(
+            piece,
+            _log_likelihood(piece, before.get((piece.competency, piece.activity)), parameters),
+            fade * parameters.fast_retention**same * parameters.other_retention ** (later[place] - same),
+            fade * parameters.slow_retention ** later[place],
+        )
         before[piece.competency, piece.activity] = piece.outcome
-        state.fast += fast * likelihood
-        state.slow += fade * parameters.slow_retention ** later[place] * likelihood
-        state.weight += fast * piece.weight
-        state.last = piece.occurred_at
-    return states
 
 
 def _log_likelihood(piece: Evidence, last_outcome: float | None, parameters: Parameters) -> Array:
@@ -189,20 +212,34 @@ def estimate(
     prior is T applied to the posterior of g from all messages but its own, its mean raised by practice·log(1 + n);
     its posterior is that prior times e^{F_c}. `practice` holds the competencies whose practice is not the parameters'.
     """
+    estimates = []
+    for name, general in priors(states, competencies, parameters).items():
+        state = states.get(name) or State(np.zeros(parameters.points), np.zeros(parameters.points))
+        posterior = practised(general, state.count, name, parameters, practice) * np.exp(state.fast - state.fast.max())
+        estimates.append(_summary(name, state, posterior / posterior.sum(), parameters))
+    return estimates
+
+
+def priors(states: dict[str, State], competencies: Sequence[str], parameters: Parameters) -> dict[str, Array]:
+    """What the evidence on all other competencies says of each, before practice: probabilities, shape (points,)."""
     messages = {
         name: np.log(parameters.transition @ np.exp(state.slow - state.slow.max())) for name, state in states.items()
     }
     everything = np.log(parameters.general_prior) + sum(messages.values(), np.zeros(parameters.points))
-    estimates = []
+    found = {}
     for name in competencies:
-        state = states.get(name) or State(np.zeros(parameters.points), np.zeros(parameters.points))
         general = everything - messages.get(name, 0.0)
         general = np.exp(general - general.max())
-        practised = (practice or {}).get(name, parameters.practice) * np.log1p(state.count)
-        prior = _raise(general @ parameters.transition, practised, parameters.step)
-        posterior = prior * np.exp(state.fast - state.fast.max())
-        estimates.append(_summary(name, state, posterior / posterior.sum(), parameters))
-    return estimates
+        found[name] = general / general.sum() @ parameters.transition
+    return found
+
+
+def practised(
+    prior: Array, count: int, competency: str, parameters: Parameters, practice: Mapping[str, float] | None
+) -> Array:
+    """A prior whose mean is raised by practice·log(1 + count)."""
+    by = (practice or {}).get(competency, parameters.practice) * np.log1p(count)
+    return _raise(prior, by, parameters.step)
 
 
 def _raise(mass: Array, shift: float, step: float) -> Array:

@@ -104,3 +104,8 @@
 {% macro contains(list, text) %}{{ return(adapter.dispatch('contains', 'proficio')(list, text)) }}{% endmacro %}
 {% macro default__contains(list, text) %}array_contains({{ list }}, '{{ text }}'){% endmacro %}
 {% macro duckdb__contains(list, text) %}list_contains({{ list }}, '{{ text }}'){% endmacro %}
+
+{# Sum of a list of numbers. #}
+{% macro total(list) %}{{ return(adapter.dispatch('total', 'proficio')(list)) }}{% endmacro %}
+{% macro default__total(list) %}aggregate({{ list }}, cast(0 as double), (total, one) -> total + one){% endmacro %}
+{% macro duckdb__total(list) %}list_sum({{ list }}){% endmacro %}

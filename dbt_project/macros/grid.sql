@@ -12,9 +12,9 @@
 {# The ability at point k, as a number. #}
 {% macro ability(k) %}{{ return('(' ~ (var('grid_low') + var('grid_step') * k) ~ ')') }}{% endmacro %}
 
-{# A text for each point, {k} standing for its two digits. #}
+{# A text for each point, {k} standing for its two digits, {n} for its number. #}
 {% macro each_point(text) -%}
     {%- set texts = [] -%}
-    {%- for k in points() -%}{%- do texts.append(text | replace('{k}', '%02d' % k)) -%}{%- endfor -%}
+    {%- for k in points() -%}{%- do texts.append(text | replace('{k}', '%02d' % k) | replace('{n}', k | string)) -%}{%- endfor -%}
     {{ return(texts) }}
 {%- endmacro %}

@@ -260,8 +260,8 @@ def test_a_read_only_lake_is_told(home: Home) -> None:
 
 def test_rules_are_tried_and_proposed(home: Home) -> None:
     unknown = {
-        **GOOD, "object": {"id": "https://lms.example.org/mod/7", "definition": {"name": {"en": "Introduction to teamwork"},
-        "description": {"en": "Collaborative work in cross-functional teams"}}},
+        **GOOD, "object": {"id": "https://lms.example.org/mod/7", "definition": {"name": {"en": "Introduction to working in teams"},
+        "description": {"en": "Work with peers on shared tasks"}}},
     }  # fmt: skip
     viewed = {**GOOD, "verb": {"id": "http://id.tincanapi.com/verb/viewed"}}
     rated = {
@@ -290,7 +290,10 @@ def test_rules_are_tried_and_proposed(home: Home) -> None:
 
 
 def test_a_proposal_can_be_taken_as_it_is(home: Home) -> None:
-    unknown = {**GOOD, "object": {"id": "https://lms.example.org/mod/7", "definition": {"name": {"en": "Teamwork"}}}}
+    unknown = {
+        **GOOD,
+        "object": {"id": "https://lms.example.org/mod/7", "definition": {"name": {"en": "Working in teams"}}},
+    }
     (home.folder / "s.ndjson").write_text(json.dumps(unknown))
     home("ingest", "s.ndjson")
     home("run")
@@ -299,8 +302,8 @@ def test_a_proposal_can_be_taken_as_it_is(home: Home) -> None:
     shutil.copytree(Path(__file__).parents[2] / "schemas" / "generative_ai", folder)
     rules = folder / "alignment.yaml"
     rules.write_text(rules.read_text("utf-8") + home("align", "suggest"), "utf-8")
-    with (home.folder / "proficio.toml").open("a") as settings:
-        settings.write('[estimate]\nframework = "framework"\n')
+    toml = home.folder / "proficio.toml"
+    toml.write_text(toml.read_text("utf-8").replace("[estimate]", '[estimate]\nframework = "framework"'), "utf-8")
     home("run")
     levels = [json.loads(line) for line in home("levels", "ada@example.org", "--json").splitlines()]
     assert {one["competency"] for one in levels if one["evidence_count"]} == {"collaboration"}

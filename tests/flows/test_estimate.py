@@ -81,7 +81,8 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     return Pipeline.at(tmp_path_factory.mktemp("estimate"), CALIBRATION)
 
 
-def expected(pipeline: Pipeline, statements: list[dict[str, Any]]) -> dict[tuple[str, str], Any]:
+def pieces_of(statements: list[dict[str, Any]]) -> dict[str, list[Evidence]]:
+    """The evidence of each person that the statements in force are."""
     voided = {one["object"]["id"] for one in statements if one["verb"]["id"] == VOIDED}
     evidence: dict[str, dict[str, Evidence]] = defaultdict(dict)
     for one in statements:
@@ -94,11 +95,15 @@ def expected(pipeline: Pipeline, statements: list[dict[str, Any]]) -> dict[tuple
             competency, one["object"]["id"], difficulty, one["result"]["score"]["scaled"],
             1.0, datetime.fromisoformat(one["timestamp"]), one["id"], slope,
         )  # fmt: skip
+    return {person: list(pieces.values()) for person, pieces in evidence.items()}
+
+
+def expected(pipeline: Pipeline, statements: list[dict[str, Any]]) -> dict[tuple[str, str], Any]:
     practice = {name: CALIBRATION.practice_of(name) for name in pipeline.competencies}
     return {
         (person, one.competency): one
-        for person, pieces in evidence.items()
-        for one in reference(fold(pieces.values(), PARAMETERS), pipeline.competencies, PARAMETERS, practice)
+        for person, pieces in pieces_of(statements).items()
+        for one in reference(fold(pieces, PARAMETERS), pipeline.competencies, PARAMETERS, practice)
     }
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import orjson
 import pandas as pd
 import pytest
+from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from flows.cli import app
@@ -15,7 +16,7 @@ from flows.estimate import estimate
 from flows.evaluate import calibrate, evaluate
 from flows.land import land
 from flows.opening import calibration, event_log, framework
-from flows.settings import Settings
+from flows.settings import IdentitySettings, Settings
 from schemas.errors import InputError, ProficioError
 from schemas.records import STATEMENTS, Record
 from transforms.estimator import Parameters
@@ -72,7 +73,8 @@ def test_what_is_no_table_of_answers_is_refused(tmp_path: Path, table: pd.DataFr
 
 @pytest.fixture(scope="module")
 def landed(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    settings = Settings(home=tmp_path_factory.mktemp("evaluate"))
+    # The key orders the people, and so decides who is held out.
+    settings = Settings(home=tmp_path_factory.mktemp("evaluate"), identity=IdentitySettings(key=SecretStr("k" * 32)))
     chosen, _ = framework(settings)
     group = cohort(chosen, 80, 4, Parameters())
     with event_log(settings) as log:

@@ -158,25 +158,7 @@ with parameters as (
 
 in_sequence as (
 
-    select
-        to_fold.*,
-        dense_rank() over (
-            partition by to_fold.person_key
-            order by to_fold.occurred_at desc, to_fold.statement_id desc
-        ) - 1 as later_pieces,
-        row_number() over (
-            partition by to_fold.person_key, to_fold.competency
-            order by to_fold.occurred_at desc, to_fold.statement_id desc
-        ) - 1 as later_on_same,
-        first_value(to_fold.occurred_at) over (
-            partition by to_fold.person_key
-            order by to_fold.occurred_at desc, to_fold.statement_id desc
-        ) as person_newest_at,
-        lag(to_fold.outcome) over (
-            partition by to_fold.attempt_key
-            order by to_fold.occurred_at, to_fold.statement_id
-        ) as previous_outcome
-    from to_fold
+    {{ in_sequence('to_fold') }}
 
 ),
 
@@ -220,15 +202,7 @@ likelihoods as (
     select
         *,
         {% for k in points() -%}
-            weight * (
-                case
-                    when guess = 0 and slip = 0 then outcome * (logit_at_zero + slope * {{ ability(k) }})
-                    else
-                        outcome * ln(guess + (1 - slip) * exp(logit_at_zero + slope * {{ ability(k) }}))
-                        + (1 - outcome) * ln(1 - guess + slip * exp(logit_at_zero + slope * {{ ability(k) }}))
-                end
-                - ln(1 + exp(logit_at_zero + slope * {{ ability(k) }}))
-            ) as likelihood_{{ '%02d' % k }}{{ ',' if not loop.last }}
+            {{ likelihood(k) }} as likelihood_{{ '%02d' % k }}{{ ',' if not loop.last }}
         {% endfor %}
     from discounted
 

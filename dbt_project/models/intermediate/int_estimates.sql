@@ -19,11 +19,16 @@ transition as (
     -- Rows and columns of the matrix T(g, θ), each as a list, so that a message is a dot product.
     select
         {% for k in points() -%}
-            array_agg(probability order by point) filter (where general_point = {{ k }}) as row_{{ '%02d' % k }},
-            array_agg(probability order by general_point) filter (where point = {{ k }}) as column_{{ '%02d' % k }}
+            array_agg(transitions.probability order by transitions.point)
+                filter (where transitions.general_point = {{ k }}) as row_{{ '%02d' % k }},
+            array_agg(transitions.probability order by transitions.general_point)
+                filter (where transitions.point = {{ k }}) as column_{{ '%02d' % k }}
             {{- ',' if not loop.last }}
-        {% endfor %}
-    from {{ ref('estimator_transition') }}
+        {% endfor %},
+        -- The expected ability at each general ability.
+        {{ list_of(each_point('sum(transitions.probability * points.ability) filter (where transitions.general_point = {n})')) }} as row_means
+    from {{ ref('estimator_transition') }} as transitions
+    inner join {{ ref('estimator_grid') }} as points on transitions.point = points.point
 
 ),
 
@@ -154,6 +159,7 @@ priors as (
         practised.evidence_weight,
         practised.last_evidence_at,
         practised.fast_weights,
+        {{ dot('practised.weights', 'transition.row_means') }} / {{ total('practised.weights') }} as unpractised_mean,
         greatest(least(cast(floor(practised.shift) as integer), {{ var('grid_points') }}), -{{ var('grid_points') }}) as shift_cells,
         practised.shift - floor(practised.shift) as shift_part,
         {{ list_of(
@@ -171,10 +177,10 @@ unnormalised as (
     select
         priors.*,
         {% for k in points() -%}
-            (
-                (1 - shift_part) * {{ element('padded_prior', (var('grid_points') + 2 + k) ~ ' - shift_cells') }}
-                + shift_part * {{ element('padded_prior', (var('grid_points') + 1 + k) ~ ' - shift_cells') }}
-            ) * {{ element('fast_weights', k + 1) }} as mass_{{ '%02d' % k }}{{ ',' if not loop.last }}
+            (1 - shift_part) * {{ element('padded_prior', (var('grid_points') + 2 + k) ~ ' - shift_cells') }}
+            + shift_part * {{ element('padded_prior', (var('grid_points') + 1 + k) ~ ' - shift_cells') }}
+                as prior_{{ '%02d' % k }},
+            prior_{{ '%02d' % k }} * {{ element('fast_weights', k + 1) }} as mass_{{ '%02d' % k }}{{ ',' if not loop.last }}
         {% endfor %}
     from priors
 
@@ -197,6 +203,8 @@ posteriors as (
         evidence_count,
         evidence_weight,
         last_evidence_at,
+        unpractised_mean,
+        {{ list_of(each_point('prior_{k}')) }} as prior,
         {{ list_of(each_point('mass_{k} / total')) }} as posterior,
         {% for k in points() -%}
             ({{ grid_columns('mass')[:k + 1] | join(' + ') }}) / total as below_{{ '%02d' % k }}{{ ',' if not loop.last }}
@@ -213,6 +221,8 @@ summarised as (
         posteriors.evidence_count,
         posteriors.evidence_weight,
         posteriors.last_evidence_at,
+        posteriors.unpractised_mean,
+        posteriors.prior,
         {{ dot('posteriors.posterior', 'grid.abilities') }} as ability_mean,
         grid.squares,
         posteriors.posterior,
@@ -239,6 +249,8 @@ select
     summarised.evidence_count,
     summarised.evidence_weight,
     summarised.last_evidence_at,
+    summarised.unpractised_mean,
+    summarised.prior,
     summarised.ability_mean,
     sqrt(greatest({{ dot('summarised.posterior', 'summarised.squares') }} - ability_mean * ability_mean, 0)) as ability_sd,
     summarised.ability_low,

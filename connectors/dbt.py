@@ -77,7 +77,7 @@ def _refresh(folder: Path, seeds: Mapping[str, str]) -> str:
     """Make the copy what the package and the seeds say; a digest of both."""
     digest = sha256()
     for path in sorted(_PACKAGED.rglob("*")):
-        if path.suffix in (".sql", ".yml") and not {"target", "logs"} & set(path.parts):
+        if path.suffix in (".sql", ".yml", ".py") and not {"target", "logs"} & set(path.parts):
             digest.update(path.read_bytes())
     for name, text in sorted(seeds.items()):
         digest.update(f"{name}\n{text}".encode())

@@ -1,8 +1,9 @@
 """The warehouse: one DuckDB file that dbt writes. Here: what stands around a dbt run, and nothing of the models."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 from connectors import lake
 from schemas.errors import InputError, StorageError, UnavailableError
 from schemas.lake import STATEMENTS
+from schemas.records import StoredRecord
 from transforms.identity import Identities
 
 _SETUP = """
@@ -24,6 +26,11 @@ create table if not exists lake.offsets (
 create table if not exists lake.progress (load_id bigint, finished_load_id bigint, completed_load_id bigint);
 create table if not exists lake.seeds (digest varchar, identities varchar);
 create table if not exists lake.accounts (account_key uuid primary key, account varchar, person_key uuid);
+create table if not exists lake.attributes (person_key uuid, attribute varchar, value varchar);
+create table if not exists lake.rejected (
+    origin varchar primary key, source varchar, clause varchar, rejected_at timestamptz, replayed boolean
+);
+create table if not exists lake.rejected_offsets (log_partition integer primary key, next_offset bigint);
 create table if not exists lake.relinked (account_key uuid, person_key uuid, load_id bigint);
 insert into lake.progress select 0, 0, 0 where not exists (from lake.progress);
 """
@@ -72,6 +79,7 @@ def begin_load(
         (load_id,) = connection.execute("select load_id from lake.progress").fetchone() or (0,)
         if known != identities.digest:
             _relink(connection, identities, load_id)
+            _note_attributes(connection, identities)
         _assign(connection, [account for (account,) in connection.execute(_NEW_ACCOUNTS).fetchall()], identities)
         moved = connection.execute(_MOVED).fetchone() or (0,)
     return Load(load_id, files, full, moved[0])
@@ -120,6 +128,17 @@ def _relink(connection: duckdb.DuckDBPyConnection, identities: Identities, load_
     _assign(connection, [account for account, *_ in moved], identities)
 
 
+def _note_attributes(connection: duckdb.DuckDBPyConnection, identities: Identities) -> None:
+    rows = [(person, attribute, value) for (person, attribute), value in identities.attributes_of_people().items()]
+    people, attributes, values = map(list, zip(*rows, strict=True)) if rows else ([], [], [])
+    given = {"person_key": people, "attribute": attributes, "value": values}
+    connection.register("given", pa.table({name: pa.array(column, pa.string()) for name, column in given.items()}))
+    connection.execute(
+        "delete from lake.attributes; insert into lake.attributes select person_key::uuid, attribute, value from given"
+    )
+    connection.unregister("given")
+
+
 def finish_load(warehouse: Path, load: Load, project_digest: str, identities: Identities) -> None:
     """Note that every model has taken up a load: the next one starts behind it."""
     ends: dict[tuple[str, int], int] = {}
@@ -136,6 +155,39 @@ def finish_load(warehouse: Path, load: Load, project_digest: str, identities: Id
         connection.execute("delete from lake.seeds")
         connection.execute("insert into lake.seeds values (?, ?)", [project_digest, identities.digest])
         connection.execute("commit")
+
+
+def rejected_offsets(warehouse: Path) -> dict[int, int]:
+    """For each partition of the dead letters the offset behind the last one that was read into `lake.rejected`."""
+    with connected(warehouse) as connection:
+        connection.execute(_SETUP)
+        return dict(connection.execute("select log_partition, next_offset from lake.rejected_offsets").fetchall())
+
+
+def note_rejected(warehouse: Path, partition: int, end: int, letters: Iterable[StoredRecord]) -> int:
+    """Write dead letters up to offset `end` of a partition into `lake.rejected`, the newest of each origin; how many came."""
+    newest: dict[str, tuple[Any, ...]] = {}
+    count = 0
+    for count, letter in enumerate(letters, start=1):  # noqa: B007 - the last count is wanted
+        headers = letter.headers
+        origin = headers.get("origin", letter.place)
+        moment = datetime.fromtimestamp(letter.timestamp / 1000, UTC)
+        newest[origin] = (origin, headers.get("source"), headers.get("clause"), moment, "replayed" in headers)
+    with connected(warehouse) as connection:
+        connection.execute("begin")
+        if newest:
+            connection.executemany(_NOTE_REJECTED, list(newest.values()))
+        connection.execute("insert or replace into lake.rejected_offsets values (?, ?)", [partition, end])
+        connection.execute("commit")
+    return count
+
+
+# A mark that a letter was replayed names its origin alone; what it was stays.
+_NOTE_REJECTED = """
+insert into lake.rejected values (?, ?, ?, ?, ?)
+on conflict do update set source = coalesce(excluded.source, source), clause = coalesce(excluded.clause, clause),
+    rejected_at = case when excluded.replayed then rejected_at else excluded.rejected_at end, replayed = excluded.replayed
+"""
 
 
 def rows(database: Path, query: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:

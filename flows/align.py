@@ -12,7 +12,7 @@ from pyarrow.dataset import dataset
 from connectors import lake, warehouse
 from flows.estimate import estimate
 from flows.land import land
-from flows.opening import event_log, framework
+from flows.opening import definitions, event_log
 from flows.pull import ingest
 from flows.reading import published
 from flows.settings import EventLogSettings, LandSettings, Settings
@@ -73,7 +73,7 @@ def align_test(settings: Settings, file: Path) -> Trial:
 
 def align_suggest(settings: Settings, count: int) -> list[tuple[dict[str, Any], Suggestion]]:
     """Proposals for the unaligned activities that would bring most evidence, as published, with the row of each."""
-    chosen, _ = framework(settings)
+    chosen = definitions(settings).framework
     path = published(settings, "mart_unaligned")
     rows = warehouse.parquet_rows(path, _PROPOSABLE, [count])
     described = _descriptions(settings, [row["activity_id"] for row in rows])

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands import align, inspect, measure, output, pipeline, setup
+from flows.commands import align, framework, inspect, measure, output, people, pipeline, setup
 from flows.commands.demo import demo
 from schemas.errors import ProficioError
 
@@ -34,10 +34,12 @@ def _common(
 for command in (
     setup.init, setup.doctor, pipeline.ingest, pipeline.pull, pipeline.land, pipeline.estimate, pipeline.publish,
     pipeline.run, pipeline.stream, pipeline.compact, inspect.levels, inspect.rejected, inspect.status,
-    measure.evaluate, measure.calibrate, demo,
+    measure.evaluate, measure.calibrate, people.explain, people.gaps, demo,
 ):  # fmt: skip
     app.command()(command)
+app.command("next")(people.next_steps)
 app.add_typer(align.app, name="align")
+app.add_typer(framework.app, name="framework")
 
 
 def main() -> None:
@@ -62,6 +64,7 @@ def _environment() -> None:
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")  # 20 are too few on a busy machine
 
 
 if __name__ == "__main__":

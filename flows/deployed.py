@@ -12,6 +12,7 @@ from prefect import flow, task
 from prefect.runtime import flow_run
 
 from connectors.event_log import EventLog
+from flows import daily as dailies
 from flows import estimate as estimating
 from flows import land as landing
 from flows import publish as publishing
@@ -52,6 +53,12 @@ def estimate_task(config: str | None, full_refresh: bool = False, test: bool = T
     return asdict(estimating.estimate(_settings(config), full_refresh, test=test))
 
 
+@task(name="daily", task_run_name="daily", **_RETRIES)
+def daily_task(config: str | None) -> dict[str, Any]:
+    """Bring up to date what is needed once a day."""
+    return asdict(dailies.daily(_settings(config)))
+
+
 @task(name="publish", task_run_name="publish", **_RETRIES)
 def publish_task(config: str | None) -> dict[str, Any]:
     """Publish the marts."""
@@ -77,6 +84,7 @@ def nightly(config: str | None = None, full_refresh: bool = False) -> dict[str, 
         run["pulled"] = [pull_task(config, source) for source in pulling.configured(settings)]
         run["landed"] = land_task(config)
         run["estimated"] = estimate_task(config, full_refresh)
+        run["daily"] = daily_task(config)
         run["published"] = publish_task(config)
     return run
 

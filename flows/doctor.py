@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flows.opening import dbt_project, event_log, framework, topics
+from flows.opening import dbt_project, definitions, event_log, topics
 from flows.settings import Settings
 from schemas.errors import ProficioError, StorageError, UnavailableError
 
@@ -84,8 +84,12 @@ def _topics(settings: Settings) -> str:
 
 
 def _framework(settings: Settings) -> str:
-    chosen, rules = framework(settings)
-    return f"{chosen.title} {chosen.version}: {len(chosen.competencies)} competencies, {len(rules)} rules"
+    chosen = definitions(settings)
+    framework = chosen.framework
+    return (
+        f"{framework.title} {framework.version}: {len(framework.competencies)} competencies, {len(chosen.rules)} rules, "
+        f"{len(chosen.roles)} roles, {len(chosen.criteria)} criteria"
+    )
 
 
 def _dbt(settings: Settings) -> str:

@@ -13,6 +13,7 @@ from schemas.records import REJECTED, Record
 from transforms.statements import Rejection, content_hash, parse
 
 _COMPACT_EVERY = 20  # loads
+_WITH_STATE = ("config.materialized:incremental", "config.materialized:table")  # views stay as they are
 _CONFLICTS = "select * from int_conflicting_statements where load_id = ? order by topic, log_partition, log_offset"
 _STATEMENT = "select statement from mart where log_partition = ? and log_offset = ?"
 
@@ -52,7 +53,9 @@ def _estimate(
         return Estimated(load.load_id, 0, False)
     if load.full_refresh:
         project.invoke("seed", "--full-refresh")
-    project.invoke("run", *(["--full-refresh"] if load.full_refresh else []))
+        project.invoke("run", "--full-refresh")
+    else:
+        project.invoke("run", "--select", *_WITH_STATE, "--exclude", "tag:daily")
     if test:
         for result in project.invoke("test", "--exclude", "test_type:unit"):
             if result["status"] == "warn":

@@ -11,7 +11,7 @@ import pandas as pd
 
 from connectors.lake import storage_errors
 from connectors.warehouse import frame
-from flows.opening import calibration, framework
+from flows.opening import calibration, definitions
 from flows.settings import Settings
 from schemas.errors import InputError
 from transforms.answers import Answers, Floats, from_columns, from_table
@@ -26,13 +26,15 @@ Tell = Callable[[str], None]
 _EVIDENCE = """
 select
     cast(evidence.person_key as varchar) as person, cast(evidence.statement_id as varchar) as statement_id,
-    evidence.competency, evidence.activity_id, levels.cut, evidence.outcome, evidence.weight,
-    rules.guess, rules.slip, epoch_us(evidence.occurred_at) / 86400000000.0 as day,
+    evidence.competency, evidence.activity_id, levels.cut, evidence.outcome, evidence.counted_weight as weight,
+    alignments.guess, alignments.slip, epoch_us(evidence.occurred_at) / 86400000000.0 as day,
+    case when evidence.previous_outcome is null then 0 when evidence.previous_outcome >= 0.5 then 2 else 1 end as retry,
     coalesce(statements.platform, '(none)') as platform, evidence.source
-from int_evidence as evidence
+from int_evidence_in_force as evidence
 inner join framework_levels as levels on evidence.level = levels.level
 inner join stg_statements as statements on evidence.statement_id = statements.statement_id
-inner join alignment_rules as rules on evidence.rule_name = rules.rule_name
+inner join int_alignments as alignments
+    on statements.alignment_key = alignments.alignment_key and evidence.competency = alignments.competency
 order by evidence.person_key, evidence.occurred_at, evidence.statement_id, evidence.competency
 """
 
@@ -58,12 +60,12 @@ def evaluate_answers(path: Path, tell: Tell = lambda text: None) -> Evaluation:
 
 def evaluate(settings: Settings, by: str | None = None, tell: Tell = lambda text: None) -> Evaluation:
     """The same on the evidence in the warehouse, people by their keys, with the calibration that is in use beside it."""
-    chosen, _ = framework(settings)
+    chosen = definitions(settings).framework
     table = frame(settings.warehouse, _EVIDENCE)
     answers = _answers(table, [competency.id for competency in chosen.competencies])
     _check(answers, "The warehouse")
     if by is not None and by not in ("platform", "source", "competency"):
-        raise InputError(f"--by {by} is not known.", "Group by platform, source or competency.")
+        table[by] = _attribute(settings, by, table["person"])
     fitted, tested = split(answers)
     in_use = calibration(settings, chosen)
     found = chances(fitted, tested, in_use, in_use, tell)
@@ -74,12 +76,27 @@ def evaluate(settings: Settings, by: str | None = None, tell: Tell = lambda text
     return _evaluation(len(answers.competency), tested, found, groups)
 
 
+def _attribute(settings: Settings, name: str, people: pd.Series) -> pd.Series:
+    """The value of an attribute for each person, (none) where it has none."""
+    given = frame(
+        settings.warehouse, "select cast(person_key as varchar) as person, attribute, value from lake.attributes"
+    )
+    known = sorted(given["attribute"].unique())
+    if name not in known:
+        raise InputError(
+            f"--by {name} is not known.",
+            f"Group by {', '.join(('platform', 'source', 'competency', *known))}; more by identity.attributes in the settings.",
+        )
+    values = given[given["attribute"] == name].set_index("person")["value"]
+    return people.map(values).fillna("(none)")
+
+
 def calibrate(settings: Settings, tell: Tell = lambda text: None) -> dict[str, Any]:
     """Fit parameters and difficulties to the evidence in the warehouse, and keep them if they predict better.
 
     A fifth of the people is held out to compare with what is in use; the version kept is then fitted on everyone.
     """
-    chosen, _ = framework(settings)
+    chosen = definitions(settings).framework
     in_use = calibration(settings, chosen)
     answers = _answers(frame(settings.warehouse, _EVIDENCE), [competency.id for competency in chosen.competencies])
     _check(answers, "The warehouse")
@@ -129,7 +146,8 @@ def _answers(table: pd.DataFrame, competencies: list[str]) -> Answers:
         person=table["person"], order=table["statement_id"], day=table["day"].to_numpy(float),
         competency=table["competency"], activity=table["activity_id"], pitch=table["cut"].to_numpy(float),
         outcome=table["outcome"].to_numpy(float), weight=table["weight"].to_numpy(float),
-        guess=table["guess"].to_numpy(float), slip=table["slip"].to_numpy(float), competencies=competencies,
+        guess=table["guess"].to_numpy(float), slip=table["slip"].to_numpy(float),
+        retry=table["retry"].to_numpy(int), competencies=competencies,
     )  # fmt: skip
 
 

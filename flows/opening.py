@@ -12,14 +12,14 @@ from connectors.dbt import DbtProject
 from connectors.event_log import EventLog
 from connectors.lake import storage_errors
 from flows.settings import Settings
-from schemas.alignment import Rule, parse_rules
+from schemas.definitions import OPTIONAL, REQUIRED, Definitions, parse_definitions
 from schemas.errors import SettingsError
-from schemas.framework import Framework, parse_framework
+from schemas.framework import Framework
 from schemas.records import LEVELS, REJECTED, STATEMENTS, Topic
 from schemas.repairs import Repair, parse_repairs
 from transforms.calibration import Calibration, from_json
 from transforms.estimator import Parameters
-from transforms.identity import Identities, parse_identities
+from transforms.identity import Identities, parse_attributes, parse_identities
 from transforms.seeds import seeds
 
 
@@ -64,26 +64,39 @@ def repairs(settings: Settings) -> tuple[Repair, ...]:
     return parse_repairs(files("schemas").joinpath("repairs.yaml").read_text("utf-8"), settings.land.repairs_off)
 
 
-def framework(settings: Settings) -> tuple[Framework, list[Rule]]:
-    """The competency framework and its alignment rules: the organisation's, else those that ship."""
+def definitions(settings: Settings) -> Definitions:
+    """What the framework's folder says: the organisation's, else the one that ships."""
     folder = settings.estimate.framework or Path(str(files("schemas").joinpath("generative_ai")))
-    texts = []
-    for name in ("framework.yaml", "alignment.yaml"):
+    return read_definitions(folder, "estimate.framework")
+
+
+def read_definitions(folder: Path, named: str) -> Definitions:
+    """The definitions in a folder. SettingsError where a required file cannot be read or one is not valid."""
+    texts = {}
+    for name in (*REQUIRED, *OPTIONAL):
         try:
-            texts.append((folder / name).read_text("utf-8"))
-        except OSError as error:
-            raise SettingsError(
-                f"estimate.framework: {folder / name} cannot be read: {error.strerror}.",
-                "Give a folder with framework.yaml and alignment.yaml.",
-            ) from None
-    chosen = parse_framework(texts[0], str(folder / "framework.yaml"))
-    return chosen, parse_rules(texts[1], str(folder / "alignment.yaml"), chosen)
+            texts[name] = (folder / name).read_text("utf-8")
+        except FileNotFoundError as error:
+            if name in OPTIONAL:
+                continue
+            raise _unreadable(folder / name, named, error) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise _unreadable(folder / name, named, error) from None
+    return parse_definitions(texts, folder)
+
+
+def _unreadable(path: Path, named: str, error: Exception) -> SettingsError:
+    reason = getattr(error, "strerror", None) or error
+    return SettingsError(
+        f"{named}: {path} cannot be read: {reason}.",
+        f"Give a folder with {' and '.join(REQUIRED)}; proficio framework export makes one.",
+    )  # fmt: skip
 
 
 def dbt_project(settings: Settings) -> DbtProject:
     """The dbt project with the framework's seeds, on the warehouse."""
-    chosen, rules = framework(settings)
-    seeded = seeds(chosen, rules, calibration(settings, chosen), settings.identity.group_share)
+    chosen = definitions(settings)
+    seeded = seeds(chosen, calibration(settings, chosen.framework), settings.identity.group_share)
     return DbtProject(settings.home / "dbt", seeded, settings.warehouse, settings.estimate.memory)
 
 
@@ -103,6 +116,9 @@ def identities(settings: Settings) -> Identities:
     table: dict[str, str] = {}
     if chosen.table:
         table = parse_identities(_text(chosen.table, "identity.table"), str(chosen.table))
+    attributes: dict[str, dict[str, str]] = {}
+    if chosen.attributes:
+        attributes = parse_attributes(_text(chosen.attributes, "identity.attributes"), str(chosen.attributes))
     if chosen.key:
         key = chosen.key.get_secret_value()
     elif chosen.key_file:
@@ -111,7 +127,7 @@ def identities(settings: Settings) -> Identities:
         key = _own_key(settings.home / "person.key")
     if len(key) < 16:
         raise SettingsError("identity.key is shorter than 16 characters.", "Make one: openssl rand -hex 32.")
-    return Identities(key.encode(), table)
+    return Identities(key.encode(), table, attributes)
 
 
 def _own_key(path: Path) -> str:

@@ -63,6 +63,7 @@ class IdentitySettings(_Section):
     """How accounts meet in persons."""
 
     table: Path | None = None  # CSV with the columns account and person
+    attributes: Path | None = None  # CSV with the column account and one for each attribute, such as team
     key: SecretStr | None = None  # of the hash that stands for a person; from the environment or key_file only
     key_file: Path | None = None
     group_share: float = Field(0, ge=0, le=1)  # how much of a group's work counts for each member; 0: none
@@ -156,7 +157,12 @@ def load(config: Path | None = None) -> Settings:
     base = path.parent if path else Path.cwd()
     home = settings.home.expanduser()
     updates: dict[str, Any] = {"home": home if home.is_absolute() else base / home}
-    for section, name in (("estimate", "framework"), ("identity", "table"), ("identity", "key_file")):
+    for section, name in (
+        ("estimate", "framework"),
+        ("identity", "table"),
+        ("identity", "attributes"),
+        ("identity", "key_file"),
+    ):
         given_path = getattr(getattr(settings, section), name)
         if given_path and not given_path.is_absolute():
             of_section = updates.get(section, getattr(settings, section))
@@ -243,6 +249,7 @@ TEMPLATE = """\
 
 [identity]
 # table = "identities.csv"      # columns account, person: accounts that belong to one person
+# attributes = "people.csv"     # columns account, team and whatever else you group people by
 # key_file = "/run/secrets/person-key"   # of the hash that stands for a person; or PROFICIO_IDENTITY__KEY
 #                               # without one, a key is made once and kept in the data folder
 # group_share = 0               # how much of a group's work counts for each of its members, 0 to 1

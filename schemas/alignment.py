@@ -108,8 +108,8 @@ class Rule(Model):
     competency: str | None = None
     level: str | None = None
     weight: float = Field(0, ge=0, le=10)  # 0: seen, and no evidence
-    outcome: Literal["score", "success", "completion"] | Annotated[float, Field(ge=0, le=1)] = "score"
-    guess: float | None = Field(None, ge=0, le=0.9)  # chance of success without the ability; none: the parameters'
+    outcome: Literal["score", "scaled", "raw", "success", "completion"] | Annotated[float, Field(ge=0, le=1)] = "score"
+    guess: float | None = Field(None, ge=0, le=0.9)  # chance of success without the ability; none: the activity type's
     slip: float | None = Field(None, ge=0, le=0.9)  # chance of failure in spite of it
     kind: Literal["practice", "graded", "reviewed", "judged", "self"] = "practice"
     applications: tuple[Identifier, ...] = ()

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import Phase
+from hypothesis import settings as hypothesis_settings
 
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
@@ -16,6 +18,10 @@ os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
 from flows.settings import Settings
 from tests.broker import Broker, can_run
+
+# An example that runs the whole pipeline takes seconds: what failed is told as it is, not made smaller first.
+hypothesis_settings.register_profile("proficio", phases=[Phase.explicit, Phase.reuse, Phase.generate])
+hypothesis_settings.load_profile("proficio")
 
 SHARED = Path(__file__).parent.parent.parent / "shared"
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from flows.opening import framework
+from flows.opening import definitions
 from flows.settings import Settings
 from transforms.calibration import Calibration
 from transforms.estimator import Parameters
@@ -16,16 +16,19 @@ ROOT = Path(__file__).parent.parent
 
 def generated() -> dict[Path, str]:
     """Each file with its text: the seeds of the default framework, and the page of the marts."""
-    chosen, rules = framework(Settings())
-    default = seeds(chosen, rules, Calibration(Parameters(cuts=tuple(level.cut for level in chosen.levels))))
+    chosen = definitions(Settings())
+    default = seeds(chosen, Calibration(Parameters(cuts=tuple(level.cut for level in chosen.framework.levels))))
     files = {ROOT / "dbt_project" / "seeds" / f"{name}.csv": text for name, text in default.items()}
     return {**files, ROOT / "docs" / "marts.md": _marts_page()}
 
 
 def _marts_page() -> str:
-    source = "dbt_project/models/marts/marts.yml"
-    models: list[dict[str, Any]] = yaml.safe_load((ROOT / source).read_text("utf-8"))["models"]
-    page = ["# The marts", "", f"Generated from `{source}`; times are UTC, abilities are logits."]
+    source = "dbt_project/models/marts"
+    files = sorted((ROOT / source).glob("*.yml"), key=lambda path: (path.name.startswith("dim_"), path.name))
+    models: list[dict[str, Any]] = [
+        model for path in files for model in yaml.safe_load(path.read_text("utf-8"))["models"]
+    ]
+    page = ["# The marts", "", f"Generated from `{source}/*.yml`; times are UTC, abilities are logits."]
     for model in models:
         page += ["", f"## {model['name']}", "", " ".join(model["description"].split()), ""]
         page += ["| column | type | meaning |", "|---|---|---|"]

@@ -1,6 +1,6 @@
 """A pipeline for tests: statements in, levels out, by the commands' own functions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,8 @@ from connectors import lake, warehouse
 from connectors.dbt import DbtProject
 from flows.estimate import estimate
 from flows.land import land
-from flows.opening import event_log, framework
+from flows.opening import definitions, event_log
 from flows.settings import Settings
-from schemas.alignment import Rule
 from schemas.records import STATEMENTS, Record
 from transforms.calibration import Calibration
 from transforms.seeds import seeds
@@ -30,12 +29,13 @@ class Pipeline:
     project: DbtProject
 
     @staticmethod
-    def at(home: Path, calibration: Calibration, rules: list[Rule] | None = None) -> "Pipeline":
+    def at(home: Path, calibration: Calibration, **changes: Any) -> "Pipeline":
+        """With the definitions that ship, less what `changes` says (fields of Definitions)."""
         settings = Settings(home=home)
-        chosen, shipped = framework(settings)
-        project = DbtProject(home / "dbt", seeds(chosen, rules or shipped, calibration, 0.5), settings.warehouse, "2GB")
+        chosen = replace(definitions(settings), **changes)
+        project = DbtProject(home / "dbt", seeds(chosen, calibration, 0.5), settings.warehouse, "2GB")
         project.parse()
-        return Pipeline(settings, [competency.id for competency in chosen.competencies], project)
+        return Pipeline(settings, [competency.id for competency in chosen.framework.competencies], project)
 
     def reset(self) -> None:
         for path in self.settings.home.glob("*.d*b*"):

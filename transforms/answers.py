@@ -113,9 +113,13 @@ def from_columns(
     weight: Floats,
     guess: Floats | None = None,
     slip: Floats | None = None,
+    retry: Integers | None = None,
     competencies: Sequence[str] | None = None,
 ) -> Answers:
-    """Answers from columns that are ordered by person and then by time; `order` is alike for rows of one answer."""
+    """Answers from columns that are ordered by person and then by time; `order` is alike for rows of one answer.
+
+    Without `retry`, any earlier answer of the person on the same activity and competency is an attempt before.
+    """
     person_codes = pd.factorize(person)[0]
     order_codes = pd.factorize(order)[0]
     new_person = np.append(True, person_codes[1:] != person_codes[:-1])
@@ -144,7 +148,7 @@ def from_columns(
         weight=np.asarray(weight, dtype=np.float64),
         guess=unknown if guess is None else np.asarray(guess, dtype=np.float64),
         slip=unknown if slip is None else np.asarray(slip, dtype=np.float64),
-        retry=_retries(person_codes, competency_codes, activity_codes, np.asarray(outcome)),
+        retry=_retries(person_codes, competency_codes, activity_codes, np.asarray(outcome)) if retry is None else retry,
     )
 
 

@@ -8,8 +8,8 @@ later evidence and by time (power discounting, as in West and Harrison 1997, 6.3
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from functools import cached_property
 from math import erf, log, sqrt
 from typing import NamedTuple
@@ -40,6 +40,7 @@ class Parameters:
     practice: float = 0.05
     after_failure: float = 0.0
     after_success: float = 0.0
+    repetition: float = 0.5  # of a piece's weight, for each earlier one like it on the same day (UTC)
     guess: float = 0.0  # chance of success without the ability, where the activity does not say
     slip: float = 0.0  # chance of failure in spite of it
     cuts: tuple[float, ...] = (-2.0, -0.5, 1.0, 2.5)
@@ -93,7 +94,8 @@ class Evidence:
     """One piece of evidence on one competency. Pieces of one statement share `statement_id` and `occurred_at`.
 
     `slope` is how sharply the activity tells abilities apart, beside the parameters' slope; `guess` and `slip` are None
-    where the parameters decide.
+    where the parameters decide. Pieces on one competency with the same `repeats` repeat each other; None: those on the
+    same activity do. Where `only_latest`, a later piece on the same activity replaces this one.
     """
 
     competency: str
@@ -106,6 +108,8 @@ class Evidence:
     slope: float = 1.0
     guess: float | None = None
     slip: float | None = None
+    repeats: str | None = None
+    only_latest: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,19 +165,18 @@ class Discounted(NamedTuple):
 
 
 def discounted(evidence: Iterable[Evidence], parameters: Parameters) -> Iterator[Discounted]:
-    """The pieces of one person in the order in which they occurred, each with what is left of it at the newest.
+    """The pieces in force of one person, in the order in which they occurred, each with what is left of it at the newest.
 
     A piece says w·(y·log P + (1 − y)·log(1 − P)), where P = guess + (1 − guess − slip)·σ(z) and
     z = slope·(θ − difficulty) + retry (Barton and Lord 1981, 4PL). Later pieces of the person multiply the slow sum by
     slow_retention each, the fast one by fast_retention or other_retention, as they are on the same competency or not; Δt
     days to the newest piece multiply both by 2^(−Δt/half-life).
     """
-    ordered = sorted(evidence, key=lambda piece: (piece.occurred_at, piece.statement_id))
-    places = sorted({(piece.occurred_at, piece.statement_id) for piece in ordered})
+    ordered = list(in_force(evidence, parameters))
+    places = sorted({(piece.occurred_at, piece.statement_id) for piece, _ in ordered})
     later = {place: len(places) - 1 - index for index, place in enumerate(places)}
-    later_on_same = Counter(piece.competency for piece in ordered)
-    before: dict[tuple[str, str], float] = {}
-    for piece in ordered:
+    later_on_same = Counter(piece.competency for piece, _ in ordered)
+    for piece, previous in ordered:
         place = (piece.occurred_at, piece.statement_id)
         days = (places[-1][0] - piece.occurred_at).total_seconds() / 86_400
         fade = 2.0 ** (-days / parameters.half_life_days)
@@ -181,11 +184,30 @@ def discounted(evidence: Iterable[Evidence], parameters: Parameters) -> Iterator
         same = later_on_same[piece.competency]
         yield Discounted(
             piece,
-            _log_likelihood(piece, before.get((piece.competency, piece.activity)), parameters),
+            _log_likelihood(piece, previous, parameters),
             fade * parameters.fast_retention**same * parameters.other_retention ** (later[place] - same),
             fade * parameters.slow_retention ** later[place],
         )
-        before[piece.competency, piece.activity] = piece.outcome
+
+
+def in_force(evidence: Iterable[Evidence], parameters: Parameters) -> Iterator[tuple[Evidence, float | None]]:
+    """The pieces of one person that count, in order, with the outcome of the attempt before at the same activity.
+
+    A piece that a later one replaced counts no more. Of pieces that repeat each other within a day, the first has its
+    whole weight, and each further one `repetition` times that of the one before.
+    """
+    ordered = sorted(evidence, key=lambda piece: (piece.occurred_at, piece.statement_id))
+    last = {(piece.competency, piece.activity): number for number, piece in enumerate(ordered)}
+    before: dict[tuple[str, str], float] = {}
+    repeated: Counter[tuple[str, str, date]] = Counter()
+    for number, piece in enumerate(ordered):
+        attempt = (piece.competency, piece.activity)
+        if not piece.only_latest or last[attempt] == number:
+            day = (piece.competency, piece.repeats or piece.activity, piece.occurred_at.astimezone(UTC).date())
+            weight = piece.weight * parameters.repetition ** repeated[day]
+            repeated[day] += 1
+            yield replace(piece, weight=weight), None if piece.only_latest else before.get(attempt)
+        before[attempt] = piece.outcome
 
 
 def _log_likelihood(piece: Evidence, last_outcome: float | None, parameters: Parameters) -> Array:

@@ -13,8 +13,8 @@ import numpy as np
 from transforms.answers import Answers, Floats, Integers
 from transforms.estimator import LEAST_MASS, Parameters
 
-_FAST = {"reassoc", "contract", "arcp"}  # sums may be taken in any order; NaN and infinity keep their meaning
-_compiled = numba.njit(fastmath=_FAST)
+FAST = {"reassoc", "contract", "arcp"}  # sums may be taken in any order; NaN and infinity keep their meaning
+compiled = numba.njit(fastmath=FAST, cache=True)
 
 
 @dataclass(frozen=True)
@@ -81,20 +81,28 @@ def _of_activity(values: Floats, activity: Integers) -> Floats:
     return np.append(values, 0.0)[activity]  # activity -1, unknown, has none
 
 
-@_compiled
-def _messages(
-    fast: Floats, slow: Floats, message: Floats, count: Integers, in_last: Floats, everything: Floats,
-    log_prior: Floats, transition: Floats, keep_same: float, keep_other: float, keep_slow: float,
-) -> None:  # fmt: skip
-    """Let time pass for a person's sums, and collect what each competency tells the general ability."""
+@compiled
+def discount(
+    fast: Floats, slow: Floats, count: Integers, in_last: Floats, keep_same: float, keep_other: float, keep_slow: float
+) -> None:
+    """Let a further piece of evidence, and the time to it, take from a person's sums."""
+    for own in range(count.shape[0]):
+        if count[own] > 0:
+            slow[own] *= keep_slow
+            fast[own] *= keep_same if in_last[own] else keep_other
+            in_last[own] = False
+
+
+@compiled
+def messages(
+    slow: Floats, message: Floats, count: Integers, everything: Floats, log_prior: Floats, transition: Floats
+) -> None:
+    """Collect what each competency tells the general ability."""
     weights = np.empty(log_prior.shape[0])
     everything[:] = log_prior
     for own in range(count.shape[0]):
         if count[own] == 0:
             continue
-        slow[own] *= keep_slow
-        fast[own] *= keep_same if in_last[own] else keep_other
-        in_last[own] = False
         weights[:] = np.exp(slow[own] - slow[own].max())
         for g in range(weights.shape[0]):
             total = 0.0
@@ -104,7 +112,7 @@ def _messages(
             everything[g] += message[own, g]
 
 
-@_compiled
+@compiled
 def _chance(
     fast: Floats, general: Floats, transition: Floats, grid: Floats, practised: float, log_count: float,
     difficulty: float, slope: float, retry: float, guess: float, slip: float,
@@ -140,8 +148,8 @@ def _chance(
     return chance, by_difficulty / total, by_slope / total, by_practice
 
 
-@_compiled
-def _add(
+@compiled
+def add(
     fast: Floats, slow: Floats, grid: Floats, outcome: float, weight: float, difficulty: float, slope: float,
     retry: float, guess: float, slip: float,
 ) -> None:  # fmt: skip
@@ -177,8 +185,8 @@ def _each_person(
         count, in_last, everything = np.zeros(met, np.int64), np.zeros(met, np.bool_), np.empty(points)
         for answer in range(first, end):
             fade = 1.0 if answer == first else 2.0 ** ((day[answer - 1] - day[answer]) / half_life)
-            _messages(fast, slow, message, count, in_last, everything, log_prior, transition,
-                      fade * fast_retention, fade * other_retention, fade * slow_retention)  # fmt: skip
+            discount(fast, slow, count, in_last, fade * fast_retention, fade * other_retention, fade * slow_retention)
+            messages(slow, message, count, everything, log_prior, transition)
             share = 1.0 / (row_starts[answer + 1] - row_starts[answer])
             chance[answer] = 0.0
             for row in range(row_starts[answer], row_starts[answer + 1]):
@@ -193,8 +201,8 @@ def _each_person(
                 own = place[competency[row]]
                 count[own] += 1
                 in_last[own] = True
-                _add(fast[own], slow[own], grid, outcome[row], weight[row], difficulty[row], slope[row], retry[row],
-                     guess[row], slip[row])  # fmt: skip
+                add(fast[own], slow[own], grid, outcome[row], weight[row], difficulty[row], slope[row], retry[row],
+                    guess[row], slip[row])  # fmt: skip
 
 
-_forward = numba.njit(parallel=True, fastmath=_FAST)(_each_person)
+_forward = numba.njit(parallel=True, fastmath=FAST, cache=True)(_each_person)

@@ -14,15 +14,20 @@ _HEADER = ["account", "person"]
 
 @dataclass(frozen=True)
 class Identities:
-    """The key of the hash, and which person the identity table gives each account to (account as `known_as` has it)."""
+    """The key of the hash, the person that the identity table gives each account to, and attributes of accounts.
+
+    Accounts are as `known_as` has them; `attributes` holds account → attribute (team, say) → value.
+    """
 
     key: bytes
     table: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
         """Changes when the key or the table does."""
         rows = "\n".join(f"{account}\t{person}" for account, person in sorted(self.table.items()))
+        rows += f"\n{sorted((account, *sorted(given.items())) for account, given in self.attributes.items())}"
         return hmac.new(self.key, rows.encode(), sha256).hexdigest()
 
     def person_key(self, account: str) -> str:
@@ -38,6 +43,19 @@ class Identities:
     def person_keys(self, accounts: Iterable[str]) -> list[str]:
         """The person of each account."""
         return [self.person_key(account) for account in accounts]
+
+    def attributes_of_people(self) -> dict[tuple[str, str], str]:
+        """(person, attribute) → value. SettingsError where two accounts of one person are given different values."""
+        found: dict[tuple[str, str], str] = {}
+        for account, given in self.attributes.items():
+            for attribute, value in given.items():
+                if found.setdefault((self.person_key(account), attribute), value) != value:
+                    raise SettingsError(
+                        f"identity.attributes: accounts of one person have different values of {attribute}: one of them is "
+                        f"{account} with {value}.",
+                        "Give each person one line, or the same values in each.",
+                    )
+        return found
 
 
 def known_as(account: str) -> str:
@@ -75,6 +93,35 @@ def parse_identities(text: str, where: str) -> dict[str, str]:
     if mistakes:
         raise SettingsError(f"The identity table {where} is not valid:\n" + "\n".join(mistakes), "Mend the file.")
     return table
+
+
+def parse_attributes(text: str, where: str) -> dict[str, dict[str, str]]:
+    """Attributes of people from CSV: the column account, and one column for each attribute; empty cells say nothing.
+
+    The result is account as `known_as` has it → attribute → value. SettingsError naming each line that is wrong.
+    """
+    rows = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"))))
+    header = [name.strip() for name in rows[0]] if rows else []
+    mistakes: list[str] = []
+    if header[:1] != ["account"] or len(header) < 2 or not all(header) or len(set(header)) < len(header):
+        mistakes.append(f"  line 1: expected account and then attributes, each once; found {', '.join(header)}")
+    found: dict[str, dict[str, str]] = {}
+    for number, row in enumerate(rows[1:], start=2):
+        cells = [cell.strip() for cell in row]
+        if not any(cells):
+            continue
+        account = known_as(as_account(cells[0]))
+        if len(cells) != len(header) or not cells[0]:
+            mistakes.append(
+                f"  line {number}: expected {len(header)} cells, the first an account; found {', '.join(row)}"
+            )
+        elif account in found:
+            mistakes.append(f"  line {number}: {cells[0]} stands twice")
+        else:
+            found[account] = {name: cell for name, cell in zip(header[1:], cells[1:], strict=True) if cell}
+    if mistakes:
+        raise SettingsError(f"The attributes in {where} are not valid:\n" + "\n".join(mistakes), "Mend the file.")
+    return found
 
 
 def as_account(text: str) -> str:

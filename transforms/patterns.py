@@ -26,7 +26,7 @@ def patterns(texts: Iterable[str]) -> dict[str, Pattern]:
     grams = {text: _grams(text) for text in given if "*" in text}
     shared = Counter(gram for found in grams.values() for gram in set(found))
     return {
-        text: Pattern(_like(text), False, min(reversed(grams[text]), key=lambda gram: shared[gram], default=None))
+        text: Pattern(as_like(text), False, min(reversed(grams[text]), key=lambda gram: shared[gram], default=None))
         if text in grams
         else Pattern(text, True)
         for text in given
@@ -42,7 +42,8 @@ def _grams(text: str) -> list[str]:
     return [run[start : start + length] for run in runs for start in range(len(run) - length + 1)]
 
 
-def _like(text: str) -> str:
+def as_like(text: str) -> str:
+    """A pattern as SQL LIKE with the escape character ! has it."""
     for special in "!%_":
         text = text.replace(special, f"!{special}")
     return text.replace("*", "%")

@@ -7,16 +7,16 @@ from itertools import product
 from typing import Any
 
 from schemas.alignment import Rule
-from schemas.framework import Framework
+from schemas.criteria import Criterion
+from schemas.definitions import Definitions
+from schemas.roles import Role
 from transforms.calibration import Calibration
-from transforms.patterns import patterns
+from transforms.patterns import as_like, patterns
 
 
-def seeds(
-    framework: Framework, rules: Sequence[Rule], calibration: Calibration, group_share: float = 0.0
-) -> dict[str, str]:
+def seeds(definitions: Definitions, calibration: Calibration, group_share: float = 0.0) -> dict[str, str]:
     """Every seed of the dbt project. Floats are written so that reading them gives the same number again."""
-    parameters = calibration.parameters
+    framework, parameters = definitions.framework, calibration.parameters
     levels = {level.id: number for number, level in enumerate(framework.levels, start=1)}
     groups = [(group, number) for number, group in enumerate(framework.groups, start=1)]
     return {
@@ -32,13 +32,18 @@ def seeds(
             [(number, group.id, group.name, group.description) for group, number in groups],
         ),
         "framework_competencies": _csv(
-            ("competency_number", "competency", "competency_name", "competency_description", "group_id"),
+            ("competency_number", "competency", "competency_name", "competency_description", "group_id", "retired",
+             *(f"descriptor_{n}" for n in range(1, len(levels) + 1))),
             [
-                (number, competency.id, competency.name, competency.description, group_id)
+                (number, competency.id, competency.name, competency.description, group_id, str(competency.retired).lower(),
+                 *(competency.levels.get(level.id) for level in framework.levels))
                 for number, (competency, group_id) in enumerate(
                     ((competency, group.id) for group, _ in groups for competency in group.competencies), start=1
                 )
             ],
+        ),
+        "framework_former_ids": _csv(
+            ("former_id", "competency"), [(former, one.id) for one in framework.competencies for former in one.formerly]
         ),
         "framework_applications": _csv(
             ("application", "application_name", "application_description", "examples"),
@@ -52,15 +57,25 @@ def seeds(
             ("topic_id", "topic_name", "topic_description"),
             [(one.id, one.name, one.description) for one in framework.continuous_learning],
         ),
-        **_alignment(rules, levels),
+        **_alignment(definitions.rules, levels),
+        "alignment_activity_types": _csv(
+            ("type_number", "activity_type", "interaction_type", "verb", "guess", "slip", "only_latest"),
+            [
+                (number, one.activity_type and as_like(one.activity_type), one.interaction_type, one.verb and as_like(one.verb),
+                 one.guess, one.slip, str(one.only_latest).lower())
+                for number, one in enumerate(definitions.activity_types, start=1)
+            ],
+        ),
+        **_roles(definitions.roles, levels),
+        **_criteria(definitions.criteria, levels),
         "estimator_parameters": _csv(
             ("parameters_version", "framework_id", "framework_version", "slope", "fast_retention", "other_retention",
              "slow_retention", "half_life_days", "after_failure", "after_success", "guess", "slip", "minimum_weight",
-             "grid_step", "group_share"),
+             "grid_step", "group_share", "repetition"),
             [(parameters.version, framework.id, framework.version, parameters.slope, parameters.fast_retention,
               parameters.other_retention, parameters.slow_retention, parameters.half_life_days,
               parameters.after_failure, parameters.after_success, parameters.guess, parameters.slip,
-              parameters.minimum_weight, parameters.step, group_share)],
+              parameters.minimum_weight, parameters.step, group_share, parameters.repetition)],
         ),
         "estimator_competencies": _csv(
             ("competency", "difficulty", "practice"),
@@ -125,6 +140,41 @@ def _alignment(rules: Sequence[Rule], levels: dict[str, int]) -> dict[str, str]:
             ],
         ),
         "alignment_extensions": _csv(("extension",), [(iri,) for iri in extensions]),
+    }  # fmt: skip
+
+
+def _roles(roles: Sequence[Role], levels: dict[str, int]) -> dict[str, str]:
+    return {
+        "roles": _csv(
+            ("role_number", "role", "role_name", "role_description"),
+            [(number, role.id, role.name, role.description) for number, role in enumerate(roles, start=1)],
+        ),
+        "role_requirements": _csv(
+            ("role", "competency", "required_level"),
+            [(role.id, competency, levels[level]) for role in roles for competency, level in role.requires.items()],
+        ),
+    }
+
+
+def _criteria(criteria: Sequence[Criterion], levels: dict[str, int]) -> dict[str, str]:
+    """Criteria, and for each way to meet one the conditions that must hold together."""
+    return {
+        "criteria": _csv(
+            ("criterion", "criterion_name", "criterion_description", "competency", "level"),
+            [(one.id, one.name, one.description, one.competency, levels[one.level]) for one in criteria],
+        ),
+        "criteria_conditions": _csv(
+            ("criterion", "alternative_number", "condition_number", "activity", "kinds", "least_level", "least_outcome",
+             "least_count"),
+            [
+                (one.id, alternative, number, condition.activity and as_like(condition.activity),
+                 " ".join(condition.kind) if condition.kind else None,
+                 levels[condition.level] if condition.level else 1, condition.outcome, condition.count)
+                for one in criteria
+                for alternative, conditions in enumerate(one.needs.alternatives, start=1)
+                for number, condition in enumerate(conditions, start=1)
+            ],
+        ),
     }  # fmt: skip
 
 

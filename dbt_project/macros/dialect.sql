@@ -109,3 +109,22 @@
 {% macro total(list) %}{{ return(adapter.dispatch('total', 'proficio')(list)) }}{% endmacro %}
 {% macro default__total(list) %}aggregate({{ list }}, cast(0 as double), (total, one) -> total + one){% endmacro %}
 {% macro duckdb__total(list) %}list_sum({{ list }}){% endmacro %}
+
+{# Number of the day (UTC) of an instant, counted from 1970-01-01. #}
+{% macro utc_day(instant) %}{{ return(adapter.dispatch('utc_day', 'proficio')(instant)) }}{% endmacro %}
+{% macro default__utc_day(instant) %}cast(floor(unix_micros({{ instant }}) / 86400000000.0) as bigint){% endmacro %}
+{% macro duckdb__utc_day(instant) %}cast(floor(epoch_us({{ instant }}) / 86400000000.0) as bigint){% endmacro %}
+
+{# The value of one key of a JSON object, as text. #}
+{% macro extension_text(json, key) %}{{ return(adapter.dispatch('extension_text', 'proficio')(json, key)) }}{% endmacro %}
+{% macro default__extension_text(json, key) %}get_json_object({{ json }}, '$[\'{{ key }}\']'){% endmacro %}
+{% macro duckdb__extension_text(json, key) %}json_extract_string({{ json }}, '$."{{ key }}"'){% endmacro %}
+
+{# A row for each day between two dates of a one-row relation: a query with the column `day`. #}
+{% macro days_from_to(bounds, first, last) %}{{ return(adapter.dispatch('days_from_to', 'proficio')(bounds, first, last)) }}{% endmacro %}
+{% macro default__days_from_to(bounds, first, last) -%}
+    select explode(sequence({{ first }}, {{ last }}, interval 1 day)) as day from {{ bounds }}
+{%- endmacro %}
+{% macro duckdb__days_from_to(bounds, first, last) -%}
+    select cast(unnest(generate_series({{ first }}, {{ last }}, interval 1 day)) as date) as day from {{ bounds }}
+{%- endmacro %}

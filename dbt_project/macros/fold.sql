@@ -1,4 +1,35 @@
-{# Pieces of evidence with their place among those of the person: how many came later, what the attempt before came to. #}
+{# Pieces of evidence that count: one that a later piece on the same activity replaced does not; of those that repeat each
+   other on one day (UTC), each further one weighs `repetition` times the one before:
+   `counted_weight`. transforms/estimator.py: in_force. #}
+{% macro in_force(pieces) -%}
+    select
+        standing.*,
+        case when not standing.only_latest then standing.attempted_with end as previous_outcome,
+        standing.weight * pow(
+            parameters.repetition,
+            row_number() over (
+                partition by standing.repeat_key, {{ utc_day('standing.occurred_at') }}
+                order by standing.occurred_at, standing.statement_id
+            ) - 1
+        ) as counted_weight
+    from (
+        select
+            {{ pieces }}.*,
+            lag({{ pieces }}.outcome) over (
+                partition by {{ pieces }}.attempt_key
+                order by {{ pieces }}.occurred_at, {{ pieces }}.statement_id
+            ) as attempted_with,
+            lead({{ pieces }}.statement_id) over (
+                partition by {{ pieces }}.attempt_key
+                order by {{ pieces }}.occurred_at, {{ pieces }}.statement_id
+            ) as replaced_by
+        from {{ pieces }}
+    ) as standing
+    cross join {{ ref('estimator_parameters') }} as parameters
+    where standing.replaced_by is null or not standing.only_latest
+{%- endmacro %}
+
+{# Pieces in force with their place among those of the person: how many came later, and how many on the same competency. #}
 {% macro in_sequence(pieces) -%}
     select
         {{ pieces }}.*,
@@ -13,11 +44,7 @@
         first_value({{ pieces }}.occurred_at) over (
             partition by {{ pieces }}.person_key
             order by {{ pieces }}.occurred_at desc, {{ pieces }}.statement_id desc
-        ) as person_newest_at,
-        lag({{ pieces }}.outcome) over (
-            partition by {{ pieces }}.attempt_key
-            order by {{ pieces }}.occurred_at, {{ pieces }}.statement_id
-        ) as previous_outcome
+        ) as person_newest_at
     from {{ pieces }}
 {%- endmacro %}
 

@@ -34,7 +34,7 @@ def demo(
 
     Example: proficio demo --repo ~/src/my-project
     """
-    from flows.opening import framework, identities
+    from flows.opening import definitions, identities
     from flows.reading import evidence, levels
     from transforms.estimator import Parameters
     from transforms.page import agreement, page
@@ -45,7 +45,7 @@ def demo(
     config = folder / configuration.FILE
     _proficio(config, "init", str(folder), quiet=as_json)
     settings = configuration.load(config)
-    chosen, _ = framework(settings)
+    chosen = definitions(settings).framework
     parameters = Parameters(cuts=tuple(level.cut for level in chosen.levels))
     group = cohort(chosen, people, SEED, parameters)
     file = folder / "cohort.ndjson.gz"

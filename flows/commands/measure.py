@@ -14,7 +14,9 @@ def evaluate(
     answers: Annotated[
         Path | None, typer.Option(help="A Parquet or CSV file of answers instead of the evidence in the warehouse.")
     ] = None,
-    by: Annotated[str | None, typer.Option(help="Also by group: platform, source or competency.")] = None,
+    by: Annotated[
+        str | None, typer.Option(help="Also by group: platform, source, competency, or an attribute of people.")
+    ] = None,
     diagram: Annotated[Path | None, typer.Option(help="Write a reliability diagram (SVG) here.")] = None,
     as_json: Json = False,
 ) -> None:

@@ -87,18 +87,24 @@ def estimate(
         bool, typer.Option("--full-refresh", help="Estimate every level anew from all evidence.")
     ] = False,
     test: Annotated[bool, typer.Option("--test", help="Run the data tests of the dbt project too.")] = False,
+    daily: Annotated[
+        bool, typer.Option("--daily", help="Bring what `run` renews once a day up to date too: history, dead letters.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Bring the levels up to date with the lake.
 
     Example: proficio estimate --test
     """
+    from flows.daily import daily as daily_step
     from flows.estimate import estimate as step
     from flows.history import note_run
 
     settings = load(context)
     with note_run(settings, "estimate") as run:
         done = run["estimated"] = asdict(step(settings, full_refresh, test=test))
+        if daily:
+            run["daily"] = asdict(daily_step(settings))
     kind = "from nothing" if done["full_refresh"] else "with what is new"
     say(done, as_json, f"Levels are up to date, {kind}: {done['files']} files taken up.")
 

@@ -1,12 +1,13 @@
 """Alignment: 10,000 rules on a million statements, each of another activity or nearly so."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from connectors import warehouse
 from connectors.dbt import DbtProject
-from flows.opening import framework, identities
+from flows.opening import definitions, identities
 from flows.settings import Settings
 from schemas.alignment import Match, Rule
 from tests.benchmarks import synthetic_lake
@@ -30,11 +31,14 @@ def speed(folder: Path, scale: int) -> list[dict[str, Any]]:
 
 def _seconds(home: Path, count: int, statements: int) -> tuple[float, int]:
     settings = Settings(home=home)
-    chosen, _ = framework(settings)
-    synthetic_lake.write(settings.lake, chosen, 1_000, statements, activities=20_000)
-    competencies, levels = [one.id for one in chosen.competencies], [one.id for one in chosen.levels]
-    rules = [_rule(n, competencies[n % len(competencies)], levels[n % len(levels)]) for n in range(count)]
-    project = DbtProject(home / "dbt", seeds(chosen, rules, Calibration()), settings.warehouse, "6GB")
+    chosen = definitions(settings)
+    synthetic_lake.write(settings.lake, chosen.framework, 1_000, statements, activities=20_000)
+    competencies, levels = (
+        [one.id for one in chosen.framework.competencies],
+        [one.id for one in chosen.framework.levels],
+    )
+    rules = tuple(_rule(n, competencies[n % len(competencies)], levels[n % len(levels)]) for n in range(count))
+    project = DbtProject(home / "dbt", seeds(replace(chosen, rules=rules), Calibration()), settings.warehouse, "6GB")
     warehouse.begin_load(settings.warehouse, settings.lake, project.digest, identities(settings))
     project.invoke("seed", "--full-refresh")
     project.invoke("run", "--full-refresh", "--select", "stg_statements")

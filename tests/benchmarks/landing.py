@@ -16,7 +16,7 @@ from uuid import UUID
 
 import orjson
 
-from flows.opening import event_log, framework
+from flows.opening import definitions, event_log
 from flows.settings import Settings
 from schemas import xapi
 from schemas.records import STATEMENTS, Record
@@ -99,7 +99,7 @@ def _peak(process: int) -> float:
 
 
 def _statements() -> Iterator[bytes]:
-    chosen, _ = framework(Settings())
+    chosen = definitions(Settings()).framework
     parameters = Parameters()
     for seed in range(100):
         group = cohort(chosen, 300, seed, parameters)

@@ -10,7 +10,7 @@ from typing import Any
 from connectors import lake, warehouse
 from connectors.dbt import DbtProject
 from flows.estimate import estimate
-from flows.opening import dbt_project, framework, identities
+from flows.opening import dbt_project, definitions, identities
 from flows.settings import EstimateSettings, Settings
 from tests.benchmarks import synthetic_lake
 
@@ -39,7 +39,7 @@ def _increment(home: Path, rows: int) -> tuple[float, float]:
     What the rebuild left to the disk is written out first: increments are not to wait for it.
     """
     settings = Settings(home=home, estimate=EstimateSettings(memory="6GB"))
-    chosen, _ = framework(settings)
+    chosen = definitions(settings).framework
     synthetic_lake.write(settings.lake, chosen, rows // _PER_PERSON, rows)
     project = dbt_project(settings)
     project.parse()

@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from connectors import warehouse
-from flows.opening import framework
+from flows.opening import definitions
 from flows.settings import Settings
 from schemas.alignment import Match, Rule, parse_rules
 from schemas.errors import SettingsError
@@ -116,7 +116,7 @@ def test_rules_in_sql_are_rules_tried_one_by_one(
         Rule(name=f"rule-{n}", match=Match(**match), competency=competency, level=competency and "beginner", weight=0.5 if competency else 0)
         for n, (match, competency) in enumerate(drawn)
     ]  # fmt: skip
-    pipeline = Pipeline.at(tmp_path_factory.mktemp("alignment"), Calibration(), rules)
+    pipeline = Pipeline.at(tmp_path_factory.mktemp("alignment"), Calibration(), rules=tuple(rules))
     numbered = [{**one, "id": f"00000000-0000-4000-8000-{n:012x}"} for n, one in enumerate(sent)]
     half = len(numbered) // 2
     pipeline.take(numbered[:half])
@@ -189,14 +189,14 @@ RULE = "- {name: one, match: {verb: '*/passed'}, competency: data-literacy, leve
     ],
 )  # fmt: skip
 def test_wrong_rules_are_refused_with_their_place(text: str, message: str) -> None:
-    chosen, _ = framework(Settings())
+    chosen = definitions(Settings()).framework
     with pytest.raises(SettingsError) as caught:
         parse_rules(text, "alignment.yaml", chosen)
     assert message in str(caught.value)
 
 
 def test_rules_that_only_look_alike_are_kept() -> None:
-    chosen, _ = framework(Settings())
+    chosen = definitions(Settings()).framework
     other = RULE.replace("one", "two")
     assert len(parse_rules(RULE + other.replace("data-literacy", "collaboration"), "f", chosen)) == 2
     assert len(parse_rules(RULE.replace("'}", "', has: score}") + other, "f", chosen)) == 2

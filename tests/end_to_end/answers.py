@@ -21,9 +21,10 @@ from connectors import warehouse
 from connectors.dbt import DbtProject
 from flows.estimate import estimate
 from flows.land import land
-from flows.opening import event_log, framework
+from flows.opening import definitions, event_log
 from flows.settings import Settings
 from schemas.alignment import Match, Rule
+from schemas.definitions import Definitions
 from schemas.framework import Competency, Framework, Group
 from schemas.records import STATEMENTS, Record
 from transforms.answers import from_columns
@@ -43,7 +44,8 @@ def main(path: Path) -> None:
     table["answer"] = table["user_id"].astype(str) + "-" + table["order_in_user"].astype(str)
     table["activity"] = "https://answers.example.org/" + table.get("item_id", table["skill_id"]).astype(str)
     names = sorted(table["competency"].unique())
-    chosen = framework(Settings())[0].model_copy(
+    shipped = definitions(Settings())
+    chosen = shipped.framework.model_copy(
         update={"groups": [Group(id="skills", name="Skills", description="Of the data.", competencies=[
             Competency(id=name, name=name, description=name) for name in names])]}
     )  # fmt: skip
@@ -52,7 +54,8 @@ def main(path: Path) -> None:
         settings = Settings(home=Path(folder))
         rules = [Rule(name=name, match=Match(course=f"https://answers.example.org/skills/{name}"), competency=name,
                       level="intermediate", weight=1.0, outcome="success") for name in names]  # fmt: skip
-        project = DbtProject(settings.home / "dbt", seeds(chosen, rules, calibration), settings.warehouse, "4GB")
+        given = Definitions(chosen, tuple(rules))
+        project = DbtProject(settings.home / "dbt", seeds(given, calibration), settings.warehouse, "4GB")
         with event_log(settings) as log:
             log.append(STATEMENTS, [Record(one["actor"]["mbox"], orjson.dumps(one)) for one in _statements(table)])
             print(f"{land(settings, log).landed:,} answers landed")

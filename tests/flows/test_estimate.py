@@ -19,9 +19,8 @@ from connectors.dbt import DbtProject
 from flows.dead_letters import dead_letters
 from flows.estimate import estimate
 from flows.land import land
-from flows.opening import event_log, framework, identities
+from flows.opening import definitions, event_log, identities
 from flows.settings import IdentitySettings
-from schemas.alignment import Rule
 from schemas.records import STATEMENTS, Record
 from schemas.xapi import VOIDED
 from tests.pipeline import Pipeline
@@ -57,11 +56,13 @@ COMPETENCIES = ("data-literacy", "collaboration", "ethics-bias")
 def answered(
     number: int, person: int, competency: str, level: int, outcome: float, hour: float, activity: int = 1
 ) -> dict[str, Any]:
+    """A graded activity; those numbered 3 are submissions, of which the newest grade replaces the ones before."""
+    kind = {"type": "https://example.org/types/submission"} if activity == 3 else {}
     return {
         "id": f"00000000-0000-4000-8000-{number:012x}",
         "actor": {"mbox": f"mailto:p{person}@example.org", "name": f"Person {person}"},
         "verb": {"id": "http://adlnet.gov/expapi/verbs/answered"},
-        "object": {"id": f"https://lms.example.org/{competency}/{LEVELS[level - 1]}/{activity}"},
+        "object": {"id": f"https://lms.example.org/{competency}/{LEVELS[level - 1]}/{activity}", "definition": kind},
         "result": {"score": {"scaled": outcome}},
         "timestamp": (START + timedelta(hours=hour)).isoformat(),
     }
@@ -94,6 +95,7 @@ def pieces_of(statements: list[dict[str, Any]]) -> dict[str, list[Evidence]]:
         evidence[one["actor"]["mbox"]][one["id"]] = Evidence(
             competency, one["object"]["id"], difficulty, one["result"]["score"]["scaled"],
             1.0, datetime.fromisoformat(one["timestamp"]), one["id"], slope,
+            only_latest="definition" in one["object"] and bool(one["object"]["definition"]),
         )  # fmt: skip
     return {person: list(pieces.values()) for person, pieces in evidence.items()}
 
@@ -126,7 +128,7 @@ def batches(draw: st.DrawFn) -> list[list[dict[str, Any]]]:
     random_bits = random.Random(draw(st.integers(0, 2**32)))
     made = [
         answered(n, random_bits.randrange(3), random_bits.choice(COMPETENCIES), random_bits.randint(1, 4),
-                 random_bits.choice([0, 1, round(random_bits.random(), 2)]), random_bits.randrange(300) * 7, random_bits.randint(1, 3))
+                 random_bits.choice([0, 1, round(random_bits.random(), 2)]), random_bits.randrange(60) * 7, random_bits.randint(1, 3))
         for n in range(count)
     ]  # fmt: skip
     made += [voiding(n, one["id"]) for n, one in enumerate(random_bits.sample(made, draw(st.integers(0, count // 3))))]
@@ -215,7 +217,7 @@ def test_accounts_meet_in_one_person_and_only_they_are_recomputed(pipeline: Pipe
     linked = IdentitySettings(table=table, group_share=0.5)
     pipeline = replace(pipeline, settings=pipeline.settings.model_copy(update={"identity": linked}))
     actors = [*ACCOUNTS, TEAM, {"mbox": "mailto:other@example.org"}]
-    pipeline.take([{**answered(n, 0, "data-literacy", 2, 1, n), "actor": actor} for n, actor in enumerate(actors)])
+    pipeline.take([{**answered(n, 0, "data-literacy", 2, 1, 24 * n), "actor": actor} for n, actor in enumerate(actors)])
     people = "select accounts from dim_person order by accounts"
     sha = f"sha1:{ACCOUNTS[1]['mbox_sha1sum']}"
     assert [row["accounts"] for row in warehouse.rows(pipeline.settings.warehouse, people)] == [
@@ -321,9 +323,11 @@ def test_all_data_tests_and_unit_tests_of_the_project_pass(pipeline: Pipeline) -
 def test_a_changed_rule_estimates_everything_anew(tmp_path: Path) -> None:
     pipeline = Pipeline.at(tmp_path, CALIBRATION)
     pipeline.take([answered(1, 0, "data-literacy", 2, 1.0, 1)])
-    chosen, rules = framework(pipeline.settings)
-    other: list[Rule] = [rule.model_copy(update={"weight": 2.0}) for rule in rules]
-    project = DbtProject(tmp_path / "dbt", seeds(chosen, other, CALIBRATION), pipeline.settings.warehouse, "2GB")
+    chosen = definitions(pipeline.settings)
+    other = tuple(rule.model_copy(update={"weight": 2.0}) for rule in chosen.rules)
+    project = DbtProject(
+        tmp_path / "dbt", seeds(replace(chosen, rules=other), CALIBRATION), pipeline.settings.warehouse, "2GB"
+    )
     done = estimate(pipeline.settings, project=project)
     assert done.full_refresh
     assert warehouse.rows(pipeline.settings.warehouse, "select weight from mart_evidence") == [{"weight": 2.0}]

@@ -15,7 +15,7 @@ from flows.cli import app
 from flows.estimate import estimate
 from flows.evaluate import calibrate, evaluate
 from flows.land import land
-from flows.opening import calibration, event_log, framework
+from flows.opening import calibration, definitions, event_log
 from flows.settings import IdentitySettings, Settings
 from schemas.errors import InputError, ProficioError
 from schemas.records import STATEMENTS, Record
@@ -75,10 +75,13 @@ def test_what_is_no_table_of_answers_is_refused(tmp_path: Path, table: pd.DataFr
 def landed(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     # The key orders the people, and so decides who is held out.
     settings = Settings(home=tmp_path_factory.mktemp("evaluate"), identity=IdentitySettings(key=SecretStr("k" * 32)))
-    chosen, _ = framework(settings)
-    group = cohort(chosen, 80, 4, Parameters())
+    chosen = definitions(settings).framework
+    truth = Parameters(
+        general_sd=1.8, specific_sd=1.2
+    )  # other than the defaults suppose, so that there is something to learn
+    group = cohort(chosen, 80, 4, truth)
     with event_log(settings) as log:
-        made = statements(group, chosen, datetime(2026, 6, 1, tzinfo=UTC), 100, 4, Parameters())
+        made = statements(group, chosen, datetime(2026, 6, 1, tzinfo=UTC), 100, 4, truth)
         log.append(STATEMENTS, [Record(one["actor"]["mbox"], orjson.dumps(one), {"source": "lms"}) for one in made])
         land(settings, log)
     estimate(settings)
@@ -99,7 +102,7 @@ def test_a_calibration_is_kept_where_it_predicts_better_and_used_by_the_next_est
     first = calibrate(landed)
     assert first["kept"] == "calibrated-0001"
     assert first["log_loss_calibrated"] < first["log_loss_in_use"]
-    chosen, _ = framework(landed)
+    chosen = definitions(landed).framework
     assert calibration(landed, chosen).fitted_on["people"] == 80
     done = estimate(landed)
     assert done.full_refresh

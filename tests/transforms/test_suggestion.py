@@ -1,26 +1,26 @@
 """Proposals for alignment rules: how often the first one is right."""
 
-from flows.opening import framework
+from flows.opening import definitions
 from flows.settings import Settings
 from transforms.suggestion import suggest
 
 
 def test_the_first_proposal_is_mostly_that_of_the_shipped_rules() -> None:
-    chosen, rules = framework(Settings())
+    chosen = definitions(Settings())
     known = [
         (word.strip("*"), rule.competency)
-        for rule in rules
+        for rule in chosen.rules
         if rule.name.startswith("subject-") and isinstance(rule.match.activity_name, list)
         for word in rule.match.activity_name
     ]
-    found = suggest([word for word, _ in known], chosen)
+    found = suggest([word for word, _ in known], chosen.framework)
     right = sum(one is not None and one.competency == wanted for one, (_, wanted) in zip(found, known, strict=True))
     print(f"\n{right} of {len(known)} first proposals are those of the shipped rules")
     assert right / len(known) > 0.6  # one of 14 by chance
 
 
 def test_what_is_like_nothing_gets_no_proposal() -> None:
-    chosen, _ = framework(Settings())
+    chosen = definitions(Settings()).framework
     assert suggest(["xqzw", "Advanced collaboration"], chosen)[0] is None
     proposal = suggest(["Advanced collaboration"], chosen)[0]
     assert proposal is not None

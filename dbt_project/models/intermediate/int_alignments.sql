@@ -11,6 +11,7 @@ with signatures as (
         min(activity_id) as activity_id,
         min(activity_type) as activity_type,
         min(activity_name) as activity_name,
+        min(interaction_type) as interaction_type,
         min(platform) as platform,
         min(source) as source,
         min(traits) as traits
@@ -212,6 +213,24 @@ first_matches as (
     where rule_number <= coalesce(last_rule, rule_number)
     qualify row_number() over (partition by alignment_key, competency order by rule_number) = 1
 
+),
+
+activity_types as (
+
+    -- What the type of an activity says of its answers; of several types that fit, the first that says it.
+    select
+        new_signatures.alignment_key,
+        min_by(types.guess, types.type_number) filter (where types.guess is not null) as guess,
+        min_by(types.slip, types.type_number) filter (where types.slip is not null) as slip,
+        bool_or(types.only_latest) as only_latest
+    from new_signatures
+    inner join {{ ref('alignment_activity_types') }} as types
+        on
+            (types.activity_type is null or new_signatures.activity_type like types.activity_type escape '!')
+            and (types.interaction_type is null or new_signatures.interaction_type = types.interaction_type)
+            and (types.verb is null or new_signatures.verb_id like types.verb escape '!')
+    group by new_signatures.alignment_key
+
 )
 
 select
@@ -224,9 +243,12 @@ select
     first_matches.competency,
     first_matches.level,
     first_matches.weight,
-    first_matches.guess,
-    first_matches.slip,
+    coalesce(first_matches.guess, activity_types.guess) as guess,
+    coalesce(first_matches.slip, activity_types.slip) as slip,
+    coalesce(activity_types.only_latest, false) as only_latest,
+    first_matches.evidence_kind,
     first_matches.outcome_kind,
     first_matches.outcome_value
 from new_signatures
 left join first_matches on new_signatures.alignment_key = first_matches.alignment_key
+left join activity_types on new_signatures.alignment_key = activity_types.alignment_key

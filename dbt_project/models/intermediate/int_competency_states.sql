@@ -60,6 +60,34 @@ with parameters as (
 
     ),
 
+    new_pieces as (
+
+        select * from {{ ref('int_evidence') }} where load_id > {{ finished_load() }}
+
+    ),
+
+    counted_otherwise as (
+
+        -- People of whom new evidence changes what older evidence counts: it replaces it, or repeats it on the same day.
+        select new_pieces.person_key
+        from {{ ref('int_evidence') }} as earlier
+        inner join new_pieces on earlier.attempt_key = new_pieces.attempt_key
+        where new_pieces.only_latest and earlier.load_id <= {{ finished_load() }}
+
+        union all
+
+        select new_pieces.person_key
+        from {{ ref('int_evidence') }} as earlier
+        inner join new_pieces
+            on
+                earlier.repeat_key = new_pieces.repeat_key
+                and {{ utc_day('earlier.occurred_at') }} = {{ utc_day('new_pieces.occurred_at') }}
+        where
+            earlier.load_id <= {{ finished_load() }}
+            and {{ utc_day('earlier.occurred_at') }} >= (select min({{ utc_day('occurred_at') }}) from new_pieces)
+
+    ),
+
     people as (
 
         select
@@ -68,8 +96,11 @@ with parameters as (
             previous_people.newest_at,
             previous_people.newest_statement_id,
             previous_people.person_key is null
-            or touched_people.first_touched > struct_pack(
-                at := previous_people.newest_at, id := previous_people.newest_statement_id
+            or (
+                touched_people.first_touched > struct_pack(
+                    at := previous_people.newest_at, id := previous_people.newest_statement_id
+                )
+                and touched_people.person_key not in (select person_key from counted_otherwise)
             ) as is_in_order
         from touched_people
         left join previous_people on touched_people.person_key = previous_people.person_key
@@ -82,6 +113,8 @@ with parameters as (
             evidence.person_key,
             evidence.competency,
             evidence.attempt_key,
+            evidence.repeat_key,
+            evidence.only_latest,
             evidence.occurred_at,
             evidence.statement_id,
             evidence.outcome,
@@ -91,9 +124,8 @@ with parameters as (
             evidence.guess,
             evidence.slip,
             people.is_in_order
-        from {{ ref('int_evidence') }} as evidence
+        from new_pieces as evidence
         inner join people on evidence.person_key = people.person_key and people.is_in_order
-        where evidence.load_id > {{ finished_load() }}
 
         union all
 
@@ -101,6 +133,8 @@ with parameters as (
             evidence.person_key,
             evidence.competency,
             evidence.attempt_key,
+            evidence.repeat_key,
+            evidence.only_latest,
             evidence.occurred_at,
             evidence.statement_id,
             evidence.outcome,
@@ -143,6 +177,8 @@ with parameters as (
             person_key,
             competency,
             attempt_key,
+            repeat_key,
+            only_latest,
             occurred_at,
             statement_id,
             outcome,
@@ -156,9 +192,15 @@ with parameters as (
     ),
 {% endif %}
 
+in_force as (
+
+    {{ in_force('to_fold') }}
+
+),
+
 in_sequence as (
 
-    {{ in_sequence('to_fold') }}
+    {{ in_sequence('in_force') }}
 
 ),
 
@@ -170,7 +212,7 @@ discounted as (
         in_sequence.occurred_at,
         in_sequence.statement_id,
         in_sequence.later_pieces,
-        in_sequence.weight,
+        in_sequence.counted_weight as weight,
         in_sequence.outcome,
         {{ discount('fast', 'in_sequence.occurred_at', 'in_sequence.person_newest_at', 'in_sequence.later_pieces', 'in_sequence.later_on_same') }},
         {{ discount('slow', 'in_sequence.occurred_at', 'in_sequence.person_newest_at', 'in_sequence.later_pieces') }},
@@ -179,7 +221,7 @@ discounted as (
         in_sequence.slip,
         case
             {% if is_incremental() %}
-                when coalesce(in_sequence.previous_outcome, earlier_attempts.outcome) is null then 0
+                when in_sequence.only_latest or coalesce(in_sequence.previous_outcome, earlier_attempts.outcome) is null then 0
                 when coalesce(in_sequence.previous_outcome, earlier_attempts.outcome) >= 0.5
                     then parameters.after_success
             {% else %}

@@ -25,23 +25,27 @@ read_outcomes as (
         alignments.weight * touched.share as weight,
         alignments.guess,
         alignments.slip,
-        case alignments.outcome_kind
-            when 'fixed' then alignments.outcome_value
-            when 'success' then cast(cast(touched.success as integer) as double)
-            when 'completion' then cast(cast(touched.completion as integer) as double)
+        alignments.only_latest,
+        alignments.evidence_kind,
+        case
+            when reverted.activity_id is not null then 0.0
+            when alignments.outcome_kind = 'fixed' then alignments.outcome_value
+            when alignments.outcome_kind = 'scaled' then touched.score_scaled
+            when alignments.outcome_kind = 'raw' then {{ share_of_range('touched') }}
+            when alignments.outcome_kind = 'success' then cast(cast(touched.success as integer) as double)
+            when alignments.outcome_kind = 'completion' then cast(cast(touched.completion as integer) as double)
+            -- Where nothing could be scored, nothing was shown.
+            when touched.score_max <= coalesce(touched.score_min, 0) then null
+            -- Some platforms scale to [-1, 1], others to [0, 1]: what lies between min and max is told alike by all.
             else coalesce(
+                {{ share_of_range('touched') }},
                 touched.score_scaled,
-                case
-                    when touched.score_max > coalesce(touched.score_min, 0)
-                        then
-                            (touched.score_raw - coalesce(touched.score_min, 0))
-                            / (touched.score_max - coalesce(touched.score_min, 0))
-                end,
                 cast(cast(touched.success as integer) as double),
                 cast(cast(touched.completion as integer) as double)
             )
         end as outcome
     from touched
+    left join {{ ref('int_reverted_activities') }} as reverted on touched.activity_id = reverted.activity_id
     inner join {{ ref('int_alignments') }} as alignments on touched.alignment_key = alignments.alignment_key
     where
         touched.counts
@@ -55,6 +59,13 @@ select
     read_outcomes.person_key,
     {{ digest("concat_ws('|', cast(read_outcomes.person_key as varchar), read_outcomes.competency, read_outcomes.activity_id)") }}
         as attempt_key,
+    case
+        -- Of practice that nobody judged, one piece by a rule is much like the next, whatever it was on.
+        when read_outcomes.evidence_kind = 'practice'
+            then {{ digest("concat_ws('|', cast(read_outcomes.person_key as varchar), read_outcomes.competency, read_outcomes.rule_name)") }}
+        else {{ digest("concat_ws('|', cast(read_outcomes.person_key as varchar), read_outcomes.competency, read_outcomes.activity_id)") }}
+    end as repeat_key,
+    read_outcomes.only_latest,
     read_outcomes.competency,
     coalesce(read_outcomes.activity_id, '') as activity_id,
     read_outcomes.activity_name,

@@ -30,6 +30,31 @@ members as (
 
 ),
 
+reverting as (
+
+    -- Commits that take others back, new or voided just now; and what is taken back by those that they take back.
+    select reverts_activity_id
+    from {{ ref('stg_statements') }}
+    where
+        reverts_activity_id is not null
+        and (
+            load_id > {{ finished_load() }}
+            or statement_id in (select target_statement_id from new_statements where voids)
+        )
+
+),
+
+reverted as (
+
+    select reverts_activity_id as activity_id from reverting
+    union
+    select undone.reverts_activity_id as activity_id
+    from {{ ref('stg_statements') }} as undone
+    inner join reverting on undone.activity_id = reverting.reverts_activity_id
+    where undone.reverts_activity_id is not null
+
+),
+
 touched_later as (
 
     select
@@ -37,6 +62,12 @@ touched_later as (
         true as touches_everyone
     from new_statements
     where voids
+    union all
+    select
+        older.statement_id,
+        true as touches_everyone
+    from {{ ref('stg_statements') }} as older
+    inner join reverted on older.activity_id = reverted.activity_id
     union all
     select
         older.statement_id,

@@ -11,6 +11,7 @@ with without_evidence as (
         statements.alignment_key,
         statements.load_id,
         statements.occurred_at,
+        statements.received_at,
         statements.source,
         statements.traits
     from {{ ref('stg_statements') }} as statements
@@ -42,6 +43,7 @@ rules_that_took as (
 select
     without_evidence.alignment_key,
     without_evidence.load_id,
+    cast(without_evidence.received_at as date) as day,
     min(without_evidence.source) as source,
     min(rules_that_took.verb_id) as verb_id,
     min(rules_that_took.activity_id) as activity_id,
@@ -63,4 +65,4 @@ select
     max(without_evidence.occurred_at) as last_occurred_at
 from without_evidence
 inner join rules_that_took on without_evidence.alignment_key = rules_that_took.alignment_key
-group by without_evidence.alignment_key, without_evidence.load_id
+group by without_evidence.alignment_key, without_evidence.load_id, cast(without_evidence.received_at as date)

@@ -8,7 +8,10 @@ select
     levels.level_name as pitched_level_name,
     evidence.difficulty,
     evidence.outcome,
-    evidence.weight,
+    evidence.counted_weight as weight,
+    evidence.slope,
+    evidence.guess,
+    evidence.slip,
     evidence.occurred_at,
     cast(evidence.statement_id as varchar) as statement_id,
     evidence.source,
@@ -17,7 +20,7 @@ select
     rules.applications,
     rules.tools,
     rules.topics
-from {{ ref('int_evidence') }} as evidence
+from {{ ref('int_evidence_in_force') }} as evidence
 inner join {{ ref('framework_competencies') }} as competencies on evidence.competency = competencies.competency
 inner join {{ ref('framework_levels') }} as levels on evidence.level = levels.level
 inner join {{ ref('alignment_rules') }} as rules on evidence.rule_name = rules.rule_name

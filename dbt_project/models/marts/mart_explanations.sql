@@ -100,22 +100,23 @@ directions as (
 
 ),
 
-evidence as (
+in_force as (
 
-    select * from {{ ref('int_evidence') }}
+    select * from {{ ref('int_evidence_in_force') }}
 
 ),
 
 pieces as (
 
-    {{ in_sequence('evidence') }}
+    {{ in_sequence('in_force') }}
 
 ),
 
 discounted as (
 
     select
-        pieces.*,
+        pieces.* exclude (weight),
+        pieces.counted_weight as weight,
         {{ discount('fast', 'pieces.occurred_at', 'pieces.person_newest_at', 'pieces.later_pieces', 'pieces.later_on_same') }},
         case
             when pieces.previous_outcome is null then 0
@@ -210,12 +211,12 @@ select
     evidence.activity_id,
     evidence.activity_name,
     evidence.outcome,
-    evidence.weight,
+    evidence.counted_weight as weight,
     evidence.level as pitched_level,
     evidence.occurred_at,
     evidence.rule_name
 from explained
-left join evidence
+left join in_force as evidence
     on
         explained.statement_id = evidence.statement_id
         and explained.person_key = evidence.person_key

@@ -25,6 +25,7 @@ incoming as (
         activity_id,
         activity_type,
         activity_name,
+        interaction_type,
         platform,
         score_scaled,
         score_raw,
@@ -34,6 +35,7 @@ incoming as (
         completion,
         voids,
         cast(target_statement_id as {{ uuid_type() }}) as target_statement_id,
+        {{ extension_text('context_extensions', 'https://w3id.org/proficio/extensions/reverts') }} as reverts_activity_id,
         {{ joined_lists([
             prefixed('parent:', 'parent_ids'),
             prefixed('grouping:', 'grouping_ids'),

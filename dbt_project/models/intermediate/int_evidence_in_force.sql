@@ -1,0 +1,10 @@
+{{ config(materialized='view') }}
+
+-- The evidence that counts: without what a re-grade replaced, and with what repetition within a day leaves of each weight.
+with evidence as (
+
+    select * from {{ ref('int_evidence') }}
+
+)
+
+{{ in_force('evidence') }}

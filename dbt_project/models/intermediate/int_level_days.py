@@ -1,0 +1,73 @@
+"""Levels as of each day, as known now: for people whose state changed since, every day anew (transforms/trajectory.py)."""
+
+
+def model(dbt, session):
+    dbt.config(
+        materialized="incremental", incremental_strategy="delete+insert", unique_key="person_key", tags=["daily"]
+    )
+    import numpy as np
+    import pyarrow as pa
+
+    from transforms.trajectory import Model, Pieces, by_day
+
+    evidence, states = dbt.ref("int_evidence_in_force"), dbt.ref("int_competency_states")  # noqa: F841 - DuckDB reads them
+    parameters, names = dbt.ref("estimator_parameters"), dbt.ref("estimator_competencies")
+    grid = dbt.ref("estimator_grid").order("point").fetchnumpy()
+    transition = dbt.ref("estimator_transition").order("general_point, point").fetchnumpy()["probability"]
+    changed = "select person_key, max(load_id) as load_id from states group by person_key"
+    if dbt.is_incremental:
+        changed = f"select * from ({changed}) where load_id > (select coalesce(max(load_id), 0) from {dbt.this})"
+    pieces = session.sql(f"""
+        select
+            evidence.person_key, evidence.competency, changed.load_id,
+            hash(evidence.person_key) as person, hash(evidence.statement_id) as statement,
+            epoch_us(evidence.occurred_at) / 86400000000.0 as day,
+            names.competency_number, evidence.outcome, evidence.counted_weight as weight, evidence.difficulty,
+            evidence.slope, evidence.guess, evidence.slip,
+            case
+                when evidence.previous_outcome is null then 0
+                when evidence.previous_outcome >= 0.5 then parameters.after_success
+                else parameters.after_failure
+            end as retry
+        from evidence
+        inner join ({changed}) as changed on evidence.person_key = changed.person_key
+        inner join (select competency, row_number() over (order by competency) - 1 as competency_number from names) as names
+            on evidence.competency = names.competency
+        cross join parameters
+        order by evidence.person_key, evidence.occurred_at, evidence.statement_id
+    """).to_arrow_table()
+    practice = names.order("competency").fetchnumpy()["practice"]
+    chosen = parameters.fetchnumpy()
+    points = len(grid["ability"])
+    days = by_day(
+        Pieces(
+            **{name: pieces[name].to_numpy() for name in ("person", "statement", "day", "outcome", "weight", "difficulty",
+                                                          "slope", "guess", "slip")},
+            competency=pieces["competency_number"].to_numpy(),
+            retry=pieces["retry"].to_numpy().astype(float),
+        ),
+        Model(
+            grid=np.ascontiguousarray(grid["ability"]),
+            general_prior=np.ascontiguousarray(grid["general_prior"]),
+            transition=np.ascontiguousarray(transition.reshape(points, points)),
+            above=np.ascontiguousarray([grid[f"above_level_{k}"] for k in range(1, 5)]),
+            practice=np.ascontiguousarray(practice),
+            **{name: float(chosen[name][0])
+               for name in ("fast_retention", "other_retention", "slow_retention", "half_life_days")},
+        ),
+    )  # fmt: skip
+    of = pieces.take(pa.array(days.row))
+    found = pa.table(  # noqa: F841 - DuckDB reads it
+        {
+            "person": of["person_key"],
+            "competency": of["competency"],
+            "day": np.floor(of["day"].to_numpy()).astype("datetime64[D]"),
+            "level": (days.p_at_least >= 0.5).sum(axis=1).astype(np.int32),
+            **{f"p_at_least_{k}": days.p_at_least[:, k - 1] for k in range(1, 5)},
+            "ability_mean": days.ability_mean,
+            "ability_sd": days.ability_sd,
+            "evidence_count": days.count,
+            "load_id": of["load_id"],
+        }
+    )
+    return session.sql("select cast(person as uuid) as person_key, * exclude (person) from found")

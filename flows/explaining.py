@@ -1,0 +1,87 @@
+"""Why a level is what it is, and what would change it: from the published marts, by the reference estimator."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from connectors.warehouse import parquet_rows
+from flows.opening import calibration, definitions
+from flows.reading import evidence, levels, published
+from flows.settings import Settings
+from schemas.errors import InputError
+from transforms.calibration import Calibration
+from transforms.estimator import Evidence, estimate, fold
+
+_PARTS = """
+select * exclude (person) from mart where person = $1 order by abs(contribution) desc, statement_id
+"""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A level (a row as `levels` gives it), what made it, largest first, and what each further outcome would make of it."""
+
+    level: dict[str, Any]
+    parts: list[dict[str, Any]]
+    changes: list[dict[str, Any]]
+
+
+def explain(settings: Settings, person: str, competency: str | None = None) -> list[Explanation]:
+    """What made each published level of a person, or the one of a competency (id or name); without one, those with evidence."""
+    rows = levels(settings, person)
+    if len({row["person"] for row in rows}) > 1:
+        raise InputError(f"{person} may be several people.", "Give a mail address, an account or the person's key.")
+    chosen = [row for row in rows if _is_meant(row, competency)]
+    if not chosen:
+        known = ", ".join(sorted(row["competency"] for row in rows))
+        raise InputError(f"There is no competency {competency}.", f"Give one of {known}.")
+    key = rows[0]["person"]
+    parts = parquet_rows(published(settings, "mart_explanations"), _PARTS, [key])
+    in_use = calibration(settings, definitions(settings).framework)
+    pieces = [_piece(row) for row in evidence(settings, key)]
+    names = [row["competency"] for row in rows]
+    return [
+        Explanation(
+            row,
+            [part for part in parts if part["competency"] == row["competency"]],
+            list(_changes(row["competency"], pieces, names, in_use)),
+        )
+        for row in chosen
+    ]
+
+
+def _is_meant(row: dict[str, Any], competency: str | None) -> bool:
+    if competency is None:
+        return bool(row["evidence_count"])
+    return competency.lower() in (row["competency"], row["competency_name"].lower())
+
+
+def _piece(row: dict[str, Any]) -> Evidence:
+    """A published piece of evidence, which counts as it stands there."""
+    return Evidence(
+        row["competency"], row["activity_id"], row["difficulty"], row["outcome"], row["weight"], row["occurred_at"],
+        row["statement_id"], row["slope"], row["guess"], row["slip"], repeats=row["statement_id"],
+    )  # fmt: skip
+
+
+def _changes(
+    competency: str, pieces: list[Evidence], names: list[str], in_use: Calibration
+) -> Iterable[dict[str, Any]]:
+    """What one more graded activity at each level would make of the level, done well or not, right after the newest."""
+    parameters = replace(in_use.parameters, slope=1.0)  # the slopes of published evidence hold it already
+    practice = {name: in_use.practice_of(name) for name in names}
+    newest = max((piece.occurred_at for piece in pieces), default=None)
+    if newest is None:
+        return
+    for level in range(1, len(parameters.cuts) + 1):
+        difficulty = in_use.parameters.difficulty(level) + in_use.difficulty_of(competency)
+        for outcome in (1.0, 0.0):
+            further = Evidence(
+                competency, "further", difficulty, outcome, 1.0, newest + timedelta(seconds=1), "further", in_use.parameters.slope
+            )  # fmt: skip
+            (found,) = estimate(fold([*pieces, further], parameters), [competency], parameters, practice)
+            yield {
+                "pitched_level": level, "outcome": outcome, "level": found.level, "p_at_least": list(found.p_at_least),
+                "ability_mean": found.ability_mean,
+            }  # fmt: skip

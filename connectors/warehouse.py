@@ -249,6 +249,7 @@ def connected(path: Path, read_only: bool = False) -> Iterator[duckdb.DuckDBPyCo
             f"The warehouse {path} cannot be opened: {error}", "Check the disk and the folder."
         ) from error
     try:
+        connection.execute("set enable_progress_bar = false")  # it would stand between the lines of --json
         yield connection
     except duckdb.IOException as error:
         raise StorageError(f"{path} cannot be read or written: {error}", "Check the disk and the folder.") from error

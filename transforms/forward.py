@@ -83,14 +83,14 @@ def _of_activity(values: Floats, activity: Integers) -> Floats:
 
 @compiled
 def discount(
-    fast: Floats, slow: Floats, count: Integers, in_last: Floats, keep_same: float, keep_other: float, keep_slow: float
+    fast: Floats, slow: Floats, count: Integers, on_same: Floats, keep_same: float, keep_other: float, keep_slow: float
 ) -> None:
-    """Let a further piece of evidence, and the time to it, take from a person's sums."""
+    """Let a further piece of evidence, and the time to it, take from a person's sums; `on_same` is emptied."""
     for own in range(count.shape[0]):
         if count[own] > 0:
             slow[own] *= keep_slow
-            fast[own] *= keep_same if in_last[own] else keep_other
-            in_last[own] = False
+            fast[own] *= keep_same if on_same[own] else keep_other
+            on_same[own] = False
 
 
 @compiled

@@ -99,19 +99,21 @@ def _each_person(
                 place[competency[row]] = met
                 met += 1
         fast, slow, message = np.zeros((met, points)), np.zeros((met, points)), np.zeros((met, points))
-        count, in_last, everything = np.zeros(met, np.int64), np.zeros(met, np.bool_), np.empty(points)
+        count, in_this, everything = np.zeros(met, np.int64), np.zeros(met, np.bool_), np.empty(points)
         last_row = np.full(met, -1, np.int64)  # of each competency on the day
         prior, mass = np.empty(points), np.empty(points)
         for answer in range(first, end):
             if answer > first:
                 fade = 2.0 ** ((day[answer - 1] - day[answer]) / half_life)
+                for row in range(row_starts[answer], row_starts[answer + 1]):
+                    in_this[place[competency[row]]] = True
                 discount(
-                    fast, slow, count, in_last, fade * fast_retention, fade * other_retention, fade * slow_retention
+                    fast, slow, count, in_this, fade * fast_retention, fade * other_retention, fade * slow_retention
                 )
+                in_this[:] = False
             for row in range(row_starts[answer], row_starts[answer + 1]):
                 own = place[competency[row]]
                 count[own] += 1
-                in_last[own] = True
                 last_row[own] = row
                 add(fast[own], slow[own], grid, outcome[row], weight[row], difficulty[row], slope[row], retry[row],
                     guess[row], slip[row])  # fmt: skip

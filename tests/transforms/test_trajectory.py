@@ -20,7 +20,7 @@ def test_each_day_is_what_the_pieces_up_to_it_say() -> None:
     people = [
         [
             Evidence(
-                NAMES[random.integers(3)], f"x{random.integers(1000)}", float(random.normal()), float(random.integers(2)),
+                NAMES[random.integers(3)], f"x{n}", float(random.normal()), float(random.integers(2)),
                 float(random.choice([0.5, 1.0])), START + timedelta(hours=float(hours)), f"{n:04d}", 1.2, 0.1, 0.05,
             )
             for n, hours in enumerate(np.sort(random.uniform(0, 400, 30)))

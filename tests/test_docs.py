@@ -26,6 +26,9 @@ ELSEWHERE = {
     "export PREFECT_API_URL": "tests/flows/test_deployed.py",
     "prefect ": "tests/flows/test_deployed.py::test_deployments_run_on_a_real_server_and_worker",
     "proficio align": "tests/flows/test_cli.py::test_rules_are_tried_and_proposed",
+    "proficio framework": "tests/flows/test_cli.py::test_an_organisation_brings_its_own_framework",
+    "proficio evaluate": "tests/flows/test_evaluate.py::test_answers_are_evaluated_beside_the_baselines",
+    "proficio calibrate": "tests/flows/test_evaluate.py",
     "python -m tests.end_to_end.kills": "tests/flows/test_land.py runs it smaller",
     "python -m tests.benchmarks": "test_the_benchmark_runs",
 }

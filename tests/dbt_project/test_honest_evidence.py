@@ -157,5 +157,6 @@ def test_more_success_never_lowers_a_level(tmp_path: Path) -> None:
         for key, row in pipeline.levels().items():
             for level in range(1, 5):
                 assert row[f"p_at_least_{level}"] >= before[key][f"p_at_least_{level}"] - 1e-12
-        moved = {key[1]: row["ability_mean"] - before[key]["ability_mean"] for key, row in pipeline.levels().items()}
-        assert all(moved["data-literacy"] >= other for other in moved.values())
+    # The last of them, the newest piece, moves its own competency most: older ones fade there sooner than in general ability.
+    moved = {key[1]: row["ability_mean"] - before[key]["ability_mean"] for key, row in pipeline.levels().items()}
+    assert all(moved["data-literacy"] > other > 0 for name, other in moved.items() if name != "data-literacy")

@@ -328,8 +328,8 @@ def test_levels_are_explained_and_held_against_roles(home: Home) -> None:
     steps = [
         json.loads(line) for line in home("next", "ada@example.org", "generative-ai-engineer", "--json").splitlines()
     ]
-    assert [one["activity_id"] for one in steps] == ["https://lms.example.org/data-literacy/intermediate/3"]
-    assert "tried before without success" in steps[0]["reason"]
+    failed = next(one for one in steps if one["activity_id"] == "https://lms.example.org/data-literacy/intermediate/3")
+    assert "tried before without success" in failed["reason"]
 
 
 def test_an_organisation_brings_its_own_framework(home: Home) -> None:

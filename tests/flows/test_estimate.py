@@ -288,7 +288,7 @@ def test_a_rebuild_keeps_the_history_of_levels(pipeline: Pipeline) -> None:
     pipeline.reset()
     pipeline.take([answered(1, 0, "data-literacy", 2, 1, 1)])
     pipeline.take([answered(2, 0, "data-literacy", 2, 1, 2)])
-    history = "select load_id, level, ability_mean from mart_level_history order by load_id"
+    history = "select load_id, level, ability_mean from int_level_history order by load_id"
     before = warehouse.rows(pipeline.settings.warehouse, history)
     assert [row["load_id"] for row in before] == [1, 2]
     pipeline.take([], full_refresh=True)

@@ -84,7 +84,7 @@ with parameters as (
                 and {{ utc_day('earlier.occurred_at') }} = {{ utc_day('new_pieces.occurred_at') }}
         where
             earlier.load_id <= {{ finished_load() }}
-            and {{ utc_day('earlier.occurred_at') }} >= (select min({{ utc_day('occurred_at') }}) from new_pieces)
+            and earlier.occurred_at >= (select min(occurred_at) - interval '1 day' from new_pieces)
 
     ),
 

@@ -3,7 +3,24 @@
 -- For each person and competency that has criteria: which are met, which are open, and the highest level that they allow.
 with people as (
 
-    select distinct person_key from {{ newest_states() }} as newest
+    -- Nobody where there are no criteria: then nothing of what follows is read.
+    select distinct person_key
+    from {{ ref('int_competency_states') }}
+    where exists (select 1 from {{ ref('criteria') }})
+
+),
+
+asked_for as (
+
+    select *
+    from {{ ref('int_evidence') }}
+    where competency in (select competency from {{ ref('criteria') }})
+
+),
+
+in_force as (
+
+    {{ in_force('asked_for') }}
 
 ),
 
@@ -16,7 +33,7 @@ conditions_met as (
         conditions.condition_number
     from {{ ref('criteria_conditions') }} as conditions
     inner join {{ ref('criteria') }} as criteria on conditions.criterion = criteria.criterion
-    inner join {{ ref('int_evidence_in_force') }} as evidence
+    inner join in_force as evidence
         on
             criteria.competency = evidence.competency
             and conditions.least_level <= evidence.level

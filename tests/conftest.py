@@ -18,6 +18,7 @@ os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
 from flows.settings import Settings
 from tests.broker import Broker, can_run
+from tests.home import Home
 
 # An example that runs the whole pipeline takes seconds: what failed is told as it is, not made smaller first.
 hypothesis_settings.register_profile("proficio", phases=[Phase.explicit, Phase.reuse, Phase.generate])
@@ -29,6 +30,11 @@ SHARED = Path(__file__).parent.parent.parent / "shared"
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path / "home")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
 
 
 @pytest.fixture(scope="session")

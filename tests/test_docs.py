@@ -26,9 +26,10 @@ ELSEWHERE = {
     "export PREFECT_API_URL": "tests/flows/test_deployed.py",
     "prefect ": "tests/flows/test_deployed.py::test_deployments_run_on_a_real_server_and_worker",
     "proficio align": "tests/flows/test_cli.py::test_rules_are_tried_and_proposed",
-    "proficio framework": "tests/flows/test_cli.py::test_an_organisation_brings_its_own_framework",
+    "proficio framework": "tests/flows/test_cli_framework.py::test_an_organisation_brings_its_own_framework",
     "proficio evaluate": "tests/flows/test_evaluate.py::test_answers_are_evaluated_beside_the_baselines",
     "proficio calibrate": "tests/flows/test_evaluate.py",
+    "python -m tests.end_to_end.simulation": "test_the_simulation_runs",
     "python -m tests.end_to_end.kills": "tests/flows/test_land.py runs it smaller",
     "python -m tests.benchmarks": "test_the_benchmark_runs",
 }
@@ -124,3 +125,12 @@ def test_the_benchmark_runs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "landing / bare" in done.stdout
     assert (tmp_path / "bench.json").exists()
+
+
+def test_the_simulation_runs() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.end_to_end.simulation", "--people", "60"], capture_output=True, text=True, check=False, cwd=ROOT
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    shares = [line.split("|") for line in done.stdout.splitlines() if line.startswith("| all")]
+    assert float(shares[0][3].strip(" %")) > 75

@@ -1,0 +1,44 @@
+"""A working directory with a settings file, and the command run in it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from connectors import lake
+from flows.settings import Settings
+
+GOOD = {
+    "actor": {"mbox": "mailto:ada@example.org", "name": "Ada"},
+    "verb": {"id": "http://adlnet.gov/expapi/verbs/answered"},
+    "object": {"id": "https://lms.example.org/data-literacy/intermediate/1"},
+    "result": {"success": True},
+    "timestamp": "2026-01-01T00:00:00Z",
+}
+
+
+class Home:
+    """A working directory with a settings file, and the command run in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self("init")
+
+    def __call__(self, *arguments: str, expect: int = 0, stdin: bytes | None = None, **env: str) -> str:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("PROFICIO_")}
+        done = subprocess.run(
+            [sys.executable, "-m", "flows.cli", *arguments], cwd=self.folder, input=stdin, capture_output=True,
+            env={**environment, "PYTHONPATH": str(Path(__file__).parents[1]), **env}, check=False,
+        )  # fmt: skip
+        told = done.stdout.decode() + done.stderr.decode()
+        assert "Traceback" not in told, told
+        assert done.returncode == expect, told
+        return told
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(home=self.folder / ".proficio")
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [row for file in lake.published(self.settings.lake) for row in lake.read(file).to_pylist()]

@@ -14,9 +14,9 @@ class Shrinkage:
     """How firmly deviations are held at zero: precisions (1 / variance) of their normal priors."""
 
     competency: float = 0.5
-    activity: float = 1.0
-    slope: float = 6.0
-    practice: float = 50.0
+    activity: float = 3.0
+    slope: float = 20.0
+    practice: float = 200.0
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,6 @@ class Calibration:
     """
 
     parameters: Parameters = field(default_factory=Parameters)
-    difficulty: float = 0.0
     competency_difficulty: dict[str, float] = field(default_factory=dict)
     competency_practice: dict[str, float] = field(default_factory=dict)
     activities: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -36,7 +35,7 @@ class Calibration:
 
     def difficulty_of(self, competency: str) -> float:
         """What a competency adds to the difficulty of its activities."""
-        return self.difficulty + self.competency_difficulty.get(competency, 0.0)
+        return self.competency_difficulty.get(competency, 0.0)
 
     def practice_of(self, competency: str) -> float:
         """How much practice raises a competency."""

@@ -30,6 +30,7 @@ class Parameters:
     low: float = -5.0
     high: float = 5.0
     slope: float = 1.0
+    general_mean: float = 0.0  # of the people whom the parameters were fitted on
     general_sd: float = 1.0
     specific_sd: float = 0.6
     loading: float = 1.0
@@ -60,7 +61,7 @@ class Parameters:
     @cached_property
     def general_prior(self) -> Array:
         """P(g) on the grid by cell mass, shape (points,)."""
-        return self._cell_mass(0.0, self.general_sd)
+        return self._cell_mass(self.general_mean, self.general_sd)
 
     @cached_property
     def transition(self) -> Array:

@@ -1,10 +1,12 @@
 """Calibration: the parameters, and the difficulties of competencies and activities, that predict answers best."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from math import exp, log
+from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.optimize import minimize
 
 from transforms.answers import Answers, Floats, Integers
 from transforms.calibration import Calibration, Shrinkage
@@ -13,45 +15,83 @@ from transforms.forward import Deviations, Predictions, predict
 from transforms.metrics import log_loss
 
 Tell = Callable[[str], None]
+Fold = tuple[Answers, Answers]  # of those that deviations are fitted on, and those that they are checked on
 
 
-# How each number is searched: by what it is stepped, how wide at first, and between which bounds.
+class _Searched(NamedTuple):
+    """How a number is searched: on which scale, how far at first, between which bounds, and the sd of its normal prior.
+
+    The prior stands around the value that the search starts from, so that few answers change little.
+    """
+
+    scale: str
+    step: float
+    least: float
+    greatest: float
+    prior_sd: float
+
+    def at(self, begun: float, steps: float) -> float:
+        """The value so many steps from where the search began."""
+        place, back = _SCALES[self.scale]
+        return back(place(begun) + steps * self.step)
+
+    def bounds(self, begun: float) -> tuple[float, float]:
+        """The bounds in steps from where the search began."""
+        return self._steps(begun, self.least), self._steps(begun, self.greatest)
+
+    def surprise(self, begun: float, value: float) -> float:
+        """Minus the logarithm of the prior, but for a constant."""
+        return (self._steps(begun, value) * self.step / self.prior_sd) ** 2 / 2
+
+    def _steps(self, begun: float, value: float) -> float:
+        place, _ = _SCALES[self.scale]
+        return (place(value) - place(begun)) / self.step
+
+
 _SEARCHED = {
-    "general_sd": ("factor", 1.25, 0.2, 3.0),
-    "specific_sd": ("factor", 1.25, 0.15, 2.0),
-    "slope": ("factor", 1.15, 0.3, 2.5),
-    "fast_retention": ("odds", 1.6, 0.5, 0.9999),
-    "other_retention": ("odds", 2.0, 0.5, 0.9999),
-    "slow_retention": ("odds", 2.0, 0.8, 0.9999),
-    "practice": ("sum", 0.05, -0.3, 0.6),
-    "after_failure": ("sum", 0.3, -2.0, 2.0),
-    "after_success": ("sum", 0.3, -2.0, 2.0),
-    "guess": ("sum", 0.02, 0.0, 0.4),
-    "slip": ("sum", 0.02, 0.0, 0.3),
-    "half_life_days": ("factor", 2.0, 7.0, 36_500.0),
-    "competency": ("factor", 2.0, 0.02, 50.0),
-    "activity": ("factor", 1.5, 0.05, 50.0),
-    "activity_slope": ("factor", 2.0, 0.5, 500.0),
-    "competency_practice": ("factor", 4.0, 5.0, 1e6),
+    "general_sd": _Searched("log", 0.22, 0.2, 3.0, 0.4),
+    "specific_sd": _Searched("log", 0.22, 0.15, 2.0, 0.4),
+    "slope": _Searched("log", 0.14, 0.3, 2.5, 0.2),
+    "fast_retention": _Searched("logit", 0.47, 0.5, 0.9999, 4.0),
+    "other_retention": _Searched("logit", 0.69, 0.5, 0.9999, 4.0),
+    "slow_retention": _Searched("logit", 0.69, 0.8, 0.9999, 4.0),
+    "practice": _Searched("plain", 0.05, -0.3, 0.6, 0.1),
+    "after_failure": _Searched("plain", 0.3, -2.0, 2.0, 0.3),
+    "after_success": _Searched("plain", 0.3, -2.0, 2.0, 0.3),
+    "guess": _Searched("plain", 0.02, 0.0, 0.4, 0.03),
+    "slip": _Searched("plain", 0.02, 0.0, 0.3, 0.03),
+    "half_life_days": _Searched("log", 0.69, 7.0, 36_500.0, 1.5),
+    "competency": _Searched("log", 0.69, 0.02, 50.0, 1.5),
+    "activity": _Searched("log", 0.41, 0.05, 50.0, 1.0),
+    "activity_slope": _Searched("log", 0.69, 0.5, 500.0, 1.5),
+    "competency_practice": _Searched("log", 1.39, 5.0, 1e6, 2.0),
+}
+_SCALES: dict[str, tuple[Callable[[float], float], Callable[[float], float]]] = {
+    "plain": (lambda value: value, lambda place: place),
+    "log": (log, exp),
+    "logit": (lambda value: log(value / (1 - value)), lambda place: 1 / (1 + exp(-place))),
 }
 _OF_SHRINKAGE = {"competency": "competency", "activity": "activity", "activity_slope": "slope",
                  "competency_practice": "practice"}  # fmt: skip
-_SWEEPS = 4
+_SEARCHES, _TRIALS = 3, 150
 _SEARCH_COST = 700_000  # answers times competencies met, of the people that are searched on
-_HELD_OUT = 0.3
+_FOLDS = 2
 
 
 def calibrate(answers: Answers, start: Parameters, seed: int = 0, tell: Tell = lambda text: None) -> Calibration:
     """Fit parameters and deviations to answers: minutes for a million.
 
-    Parameters are searched one at a time by the log loss of held-out people, on as many people as minutes allow;
-    deviations are then fitted on everyone (`fit`).
+    Parameters are searched one at a time by the log loss of held-out people and a prior around `start` (maximum a
+    posteriori), on as many people as minutes allow; deviations are then fitted on everyone (`fit`).
     """
     everyone = np.random.default_rng(seed).permutation(answers.people)
-    chosen = everyone[: max(2, int(np.searchsorted(np.cumsum(_cost(answers)[everyone]), _SEARCH_COST)))]
-    held_out = max(1, int(_HELD_OUT * len(chosen)))
-    fitted, checked = answers.of(np.sort(chosen[held_out:])), answers.of(np.sort(chosen[:held_out]))
-    parameters, shrinkage = _search(fitted, checked, start, tell)
+    chosen = everyone[: max(_FOLDS, int(np.searchsorted(np.cumsum(_cost(answers)[everyone]), _SEARCH_COST)))]
+    parts = [np.sort(part) for part in np.array_split(chosen, _FOLDS)]
+    folds = [
+        (answers.of(np.sort(np.concatenate([one for one in parts if one is not part]))), answers.of(part))
+        for part in parts
+    ]
+    parameters, shrinkage = _search(folds, start, tell)
     return refit(answers, parameters, shrinkage)
 
 
@@ -76,9 +116,11 @@ def fit(
 
 
 def _calibration(answers: Answers, parameters: Parameters, shrinkage: Shrinkage, deviations: Deviations) -> Calibration:
+    """That all activities are harder than they were pitched is the same as that people know less. The pitch defines the
+    levels, so it stands, and the mean of the people moves.
+    """
     return Calibration(
-        parameters=parameters,
-        difficulty=deviations.difficulty,
+        parameters=replace(parameters, general_mean=parameters.general_mean - deviations.difficulty),
         competency_difficulty=dict(zip(answers.competencies, deviations.competency_difficulty.tolist(), strict=True)),
         competency_practice=dict(zip(answers.competencies, deviations.competency_practice.tolist(), strict=True)),
         activities={
@@ -96,7 +138,7 @@ def _calibration(answers: Answers, parameters: Parameters, shrinkage: Shrinkage,
 def _deviations(answers: Answers, calibration: Calibration) -> Deviations:
     activities = [calibration.activities.get(name, (0.0, 1.0)) for name in answers.activities]
     return Deviations(
-        difficulty=calibration.difficulty,
+        difficulty=0.0,
         competency_difficulty=np.array([calibration.competency_difficulty.get(c, 0.0) for c in answers.competencies]),
         competency_practice=np.array([calibration.competency_practice.get(c, 0.0) for c in answers.competencies]),
         activity_difficulty=np.array([difficulty for difficulty, _ in activities]),
@@ -154,54 +196,60 @@ class _Block:
         return np.asarray(np.divide(towards, curvature, out=np.zeros(size), where=curvature > 0))
 
 
-def _search(fitted: Answers, checked: Answers, start: Parameters, tell: Tell) -> tuple[Parameters, Shrinkage]:
-    """A pattern search: each number is stepped up and down by turns, and its step halved when neither helps."""
-    values = {**asdict(start), **{name: getattr(Shrinkage(), field) for name, field in _OF_SHRINKAGE.items()}}
-    names = [name for name in _SEARCHED if _matters(name, fitted)]
-    widths = dict.fromkeys(names, 1.0)
-    best, deviations = _judge(fitted, checked, values, None, rounds=5)
-    tell(f"log loss of held-out people before the search: {best:.5f}")
-    for sweep in range(_SWEEPS):
-        for name in names:
-            for direction in (1, -1):
-                moved = False
-                for value in _walk(name, values[name], direction * widths[name]):
-                    loss, found = _judge(fitted, checked, {**values, name: value}, deviations, rounds=2)
-                    if loss >= best - 1e-6:
-                        break
-                    best, deviations, values, moved = loss, found, {**values, name: value}, True
-                if moved:
-                    break
-            else:
-                widths[name] /= 2
-        tell(f"after sweep {sweep + 1} of {_SWEEPS}: {best:.5f}")
-    return _parameters(values, start), _shrinkage(values)
+def _search(folds: list[Fold], start: Parameters, tell: Tell) -> tuple[Parameters, Shrinkage]:
+    """The values that lose least, by COBYQA (Ragonneau 2022), which models the loss as a quadratic and needs no gradient.
+
+    It starts again from the best it found, for as long as that helps: far from where it began, the model was a poor one.
+    """
+    begun = {**asdict(start), **{name: getattr(Shrinkage(), field) for name, field in _OF_SHRINKAGE.items()}}
+    searched = {name: one for name, one in _SEARCHED.items() if _matters(name, folds[0][0])}
+    bounds = [one.bounds(begun[name]) for name, one in searched.items()]
+    answered = sum(len(checked.answer_outcome) for _, checked in folds)
+    best = _judge(folds, begun, begun, (None,) * len(folds), rounds=5)
+    at = np.zeros(len(searched))
+    tell(f"log loss of held-out people before the search: {best.loss:.5f}")
+
+    def loss(point: Floats) -> float:
+        nonlocal best, at
+        moved = {name: one.at(begun[name], float(by)) for (name, one), by in zip(searched.items(), point, strict=True)}
+        tried = _judge(folds, {**begun, **moved}, begun, best.deviations, rounds=2)
+        if tried.loss < best.loss:
+            best, at = tried, point.copy()
+        return tried.loss * answered
+
+    for number in range(_SEARCHES):
+        before = best.loss
+        options = {"maxfev": _TRIALS, "initial_tr_radius": 1.0, "final_tr_radius": 0.05}
+        minimize(loss, at, method="COBYQA", bounds=bounds, options=options)
+        tell(f"after search {number + 1} of at most {_SEARCHES}: {best.loss:.5f}")
+        if (before - best.loss) * answered < 1:
+            break
+    return _parameters(best.values, start), _shrinkage(best.values)
+
+
+class _Judged(NamedTuple):
+    """Values, what they lose (log loss of held-out people and minus the logarithm of the prior, for each answer), and the
+    deviations that were fitted with them for each fold.
+    """
+
+    loss: float
+    values: dict[str, float]
+    deviations: tuple[Deviations | None, ...]
 
 
 def _judge(
-    fitted: Answers, checked: Answers, values: dict[str, float], start: Deviations | None, rounds: int
-) -> tuple[float, Deviations]:
-    parameters = _parameters(values, Parameters())
-    deviations = fit(fitted, parameters, _shrinkage(values), rounds, start)
-    return log_loss(checked.answer_outcome, predict(checked, parameters, deviations).chance), deviations
-
-
-def _walk(name: str, value: float, width: float) -> Iterator[float]:
-    """Two steps in one direction, within the bounds."""
-    kind, size, least, greatest = _SEARCHED[name]
-    for _ in range(2):
-        if kind == "sum":
-            stepped = value + width * size
-        elif kind == "factor":
-            stepped = value * size**width
-        else:
-            odds = value / (1 - value) * size**width
-            stepped = odds / (1 + odds)
-        stepped = min(max(stepped, least), greatest)
-        if stepped == value:
-            return
-        value = stepped
-        yield value
+    folds: list[Fold],
+    values: dict[str, float],
+    begun: dict[str, float],
+    starts: tuple[Deviations | None, ...],
+    rounds: int,
+) -> _Judged:
+    parameters, shrinkage = _parameters(values, Parameters()), _shrinkage(values)
+    fitted = tuple(fit(fold[0], parameters, shrinkage, rounds, one) for fold, one in zip(folds, starts, strict=True))
+    chance = [predict(fold[1], parameters, one).chance for fold, one in zip(folds, fitted, strict=True)]
+    outcome = np.concatenate([checked.answer_outcome for _, checked in folds])
+    surprise = sum(one.surprise(begun[name], values[name]) for name, one in _SEARCHED.items())
+    return _Judged(log_loss(outcome, np.concatenate(chance)) + surprise / len(outcome), values, fitted)
 
 
 def _matters(name: str, answers: Answers) -> bool:

@@ -34,7 +34,7 @@ def cohort(framework: Framework, people: int, seed: int, parameters: Parameters)
     """People with a general ability and competencies around it, as the estimator supposes."""
     random = np.random.default_rng(seed)
     competencies = tuple(competency.id for competency in framework.competencies)
-    general = random.normal(0.0, parameters.general_sd, people)
+    general = random.normal(parameters.general_mean, parameters.general_sd, people)
     abilities = general[:, None] + random.normal(0.0, parameters.specific_sd, (people, len(competencies)))
     return Cohort(
         people=tuple(f"mailto:learner{number:04d}@example.org" for number in range(1, people + 1)),

@@ -30,6 +30,7 @@ from transforms.estimator import estimate as reference
 from transforms.seeds import seeds
 
 PARAMETERS = Parameters(
+    general_mean=0.2,
     after_failure=-0.4,
     after_success=0.3,
     practice=0.15,
@@ -40,7 +41,6 @@ PARAMETERS = Parameters(
 )
 CALIBRATION = Calibration(
     PARAMETERS,
-    difficulty=0.1,
     competency_difficulty={"data-literacy": -0.3, "collaboration": 0.2},
     competency_practice={"data-literacy": -0.4, "ethics-bias": 0.1},
     activities={
@@ -128,7 +128,7 @@ def batches(draw: st.DrawFn) -> list[list[dict[str, Any]]]:
     random_bits = random.Random(draw(st.integers(0, 2**32)))
     made = [
         answered(n, random_bits.randrange(3), random_bits.choice(COMPETENCIES), random_bits.randint(1, 4),
-                 random_bits.choice([0, 1, round(random_bits.random(), 2)]), random_bits.randrange(60) * 7, random_bits.randint(1, 3))
+                 random_bits.choice([0, 1, round(random_bits.random(), 2)]), random_bits.randrange(60) * random_bits.choice([1, 7]), random_bits.randint(1, 3))
         for n in range(count)
     ]  # fmt: skip
     made += [voiding(n, one["id"]) for n, one in enumerate(random_bits.sample(made, draw(st.integers(0, count // 3))))]

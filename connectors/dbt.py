@@ -16,7 +16,7 @@ _NOT_COPIED = shutil.ignore_patterns("target", "logs", "__pycache__")
 class DbtProject:
     """The project's copy under `folder`, with `seeds` written into it, on the warehouse file given.
 
-    The manifest is kept between calls, so that only the first one parses the project.
+    The first call parses the project and keeps the manifest, so that no later one does, whatever variables it is given.
     """
 
     def __init__(self, folder: Path, seeds: Mapping[str, str], warehouse: Path, memory: str) -> None:
@@ -36,6 +36,8 @@ class DbtProject:
 
         QualityError when data tests failed, StorageError when the disk is full, ProficioError otherwise.
         """
+        if self._manifest is None and command != "parse":
+            self.parse()
         os.environ.update(self._environment)
         from dbt.cli.main import dbtRunner
 

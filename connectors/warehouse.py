@@ -38,9 +38,12 @@ insert into lake.progress select 0, 0, 0 where not exists (from lake.progress);
 
 @dataclass(frozen=True)
 class Load:
-    """One estimating run: its number, the files it takes up, whether it starts from nothing, accounts that moved."""
+    """One estimating run: its number, that of the last one finished, the files it takes up, whether it starts from nothing,
+    accounts that moved.
+    """
 
     load_id: int
+    finished_load_id: int
     files: tuple[lake.LakeFile, ...]
     full_refresh: bool
     relinked: int = 0
@@ -76,13 +79,16 @@ def begin_load(
                 pq.read_metadata(file.path)
         connection.execute("update lake.progress set load_id = load_id + 1")
         connection.execute(f"create or replace view lake.statements as {_statements(files)}")
-        (load_id,) = connection.execute("select load_id from lake.progress").fetchone() or (0,)
+        load_id, finished = connection.execute("select load_id, finished_load_id from lake.progress").fetchone() or (
+            0,
+            0,
+        )
         if known != identities.digest:
             _relink(connection, identities, load_id)
             _note_attributes(connection, identities)
         _assign(connection, [account for (account,) in connection.execute(_NEW_ACCOUNTS).fetchall()], identities)
         moved = connection.execute(_MOVED).fetchone() or (0,)
-    return Load(load_id, files, full, moved[0])
+    return Load(load_id, finished, files, full, moved[0])
 
 
 _NEW_ACCOUNTS = """

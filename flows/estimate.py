@@ -51,11 +51,12 @@ def _estimate(
     load = warehouse.begin_load(settings.warehouse, settings.lake, project.digest, people, full_refresh)
     if not load.files and not load.full_refresh and not load.relinked:
         return Estimated(load.load_id, 0, False)
+    finished = ("--vars", f"{{finished_load: {load.finished_load_id}}}")
     if load.full_refresh:
         project.invoke("seed", "--full-refresh")
-        project.invoke("run", "--full-refresh")
+        project.invoke("run", "--full-refresh", *finished)
     else:
-        project.invoke("run", "--select", *_WITH_STATE, "--exclude", "tag:daily")
+        project.invoke("run", *finished, "--select", *_WITH_STATE, "--exclude", "tag:daily")
     if test:
         for result in project.invoke("test", "--exclude", "test_type:unit"):
             if result["status"] == "warn":

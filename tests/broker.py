@@ -1,10 +1,12 @@
 """A real Apache Kafka broker as a process, from infra/kafka."""
 
+import fcntl
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 SCRIPT = Path(__file__).parent.parent / "infra" / "kafka" / "broker"
+_STARTING = Path(tempfile.gettempdir()) / "proficio-test-broker.lock"
 
 
 def can_run() -> bool:
@@ -29,8 +32,10 @@ class Broker:
         self.start()
 
     def start(self) -> None:
+        """One broker starts at a time, for the first one fetches the jars of all."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "broker.log").open("ab") as log:
+        with _STARTING.open("w") as lock, (self.folder / "broker.log").open("ab") as log:
+            fcntl.flock(lock, fcntl.LOCK_EX)
             self._process = subprocess.Popen(
                 [str(SCRIPT), str(self.folder / "data"), str(self.port)],
                 stdout=log,
@@ -38,7 +43,7 @@ class Broker:
                 env={**os.environ, "CONTROLLER_PORT": str(self._controller)},
                 start_new_session=True,
             )
-        self._wait()
+            self._wait()
 
     def kill(self) -> None:
         """SIGKILL, as a power cut has it."""

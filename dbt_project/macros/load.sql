@@ -1,5 +1,12 @@
-{# The last load whose estimates are complete. What came later is new, also after a run that broke off. #}
-{% macro finished_load() %}(select progress.finished_load_id from {{ source('lake', 'progress') }} as progress){% endmacro %}
+{# The last load whose estimates are complete. What came later is new, also after a run that broke off. As a number, where
+   the run was given it, for engines skip what a number rules out and read all of it beside a subquery. #}
+{% macro finished_load() -%}
+    {%- if var('finished_load') is not none -%}
+        {{ var('finished_load') }}
+    {%- else -%}
+        (select progress.finished_load_id from {{ source('lake', 'progress') }} as progress)
+    {%- endif -%}
+{%- endmacro %}
 
 {# Removes what a load that broke off had written from rows that a full refresh keeps. #}
 {% macro forget_uncompleted(rows) -%}

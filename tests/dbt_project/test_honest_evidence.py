@@ -52,6 +52,17 @@ def test_repeating_an_activity_on_one_day_counts_less_each_time(pipeline: Pipeli
     assert [row["weight"] for row in evidence(pipeline)] == [1, 0.5, 1, 0.25, 1]
 
 
+def test_repeating_in_several_loads_counts_as_in_one(pipeline: Pipeline) -> None:
+    one, other = "data-literacy/beginner/1", "data-literacy/beginner/2"
+    for n, activity in enumerate((one, other, one, one)):
+        pipeline.take(
+            [done(2 * n, n, activity, {"success": True}), done(2 * n + 1, n + 0.5, activity, {"success": True})]
+        )
+    incremental = {key: row["ability_mean"] for key, row in pipeline.levels().items()}
+    pipeline.take([], full_refresh=True)
+    assert incremental == pytest.approx({key: row["ability_mean"] for key, row in pipeline.levels().items()}, abs=1e-9)
+
+
 def test_practice_by_one_rule_repeats_itself_whatever_it_was_on(pipeline: Pipeline) -> None:
     pipeline.take([commit(f"{n:040x}", n) for n in range(3)])
     assert [row["weight"] for row in evidence(pipeline)] == [0.2, 0.1, 0.05]

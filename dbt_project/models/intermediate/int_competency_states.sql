@@ -66,25 +66,39 @@ with parameters as (
 
     ),
 
+    repeated as (
+
+        -- How many older pieces those of this load repeat on the same day.
+        select
+            repeat_key,
+            {{ utc_day('occurred_at') }} as day,
+            count(*) as pieces,
+            bool_or(only_latest) as only_latest
+        from {{ ref('int_evidence') }}
+        where
+            load_id <= {{ finished_load() }}
+            and occurred_at >= (select min(occurred_at) - interval '1 day' from new_pieces)
+            and repeat_key in (select repeat_key from new_pieces)
+        group by repeat_key, {{ utc_day('occurred_at') }}
+
+    ),
+
     counted_otherwise as (
 
-        -- People of whom new evidence changes what older evidence counts: it replaces it, or repeats it on the same day.
-        select new_pieces.person_key
-        from {{ ref('int_evidence') }} as earlier
-        inner join new_pieces on earlier.attempt_key = new_pieces.attempt_key
-        where new_pieces.only_latest and earlier.load_id <= {{ finished_load() }}
+        -- People of whom new evidence replaces older evidence, or repeats such as may have been replaced.
+        select person_key
+        from {{ ref('int_evidence') }}
+        where
+            load_id <= {{ finished_load() }}
+            and attempt_key in (select attempt_key from new_pieces where only_latest)
 
         union all
 
         select new_pieces.person_key
-        from {{ ref('int_evidence') }} as earlier
-        inner join new_pieces
-            on
-                earlier.repeat_key = new_pieces.repeat_key
-                and {{ utc_day('earlier.occurred_at') }} = {{ utc_day('new_pieces.occurred_at') }}
-        where
-            earlier.load_id <= {{ finished_load() }}
-            and earlier.occurred_at >= (select min(occurred_at) - interval '1 day' from new_pieces)
+        from new_pieces
+        inner join repeated
+            on new_pieces.repeat_key = repeated.repeat_key and {{ utc_day('new_pieces.occurred_at') }} = repeated.day
+        where repeated.only_latest
 
     ),
 
@@ -212,7 +226,8 @@ discounted as (
         in_sequence.occurred_at,
         in_sequence.statement_id,
         in_sequence.later_pieces,
-        in_sequence.counted_weight as weight,
+        in_sequence.counted_weight
+        {%- if is_incremental() %} * pow(parameters.repetition, coalesce(repeated.pieces, 0)) {%- endif %} as weight,
         in_sequence.outcome,
         {{ discount('fast', 'in_sequence.occurred_at', 'in_sequence.person_newest_at', 'in_sequence.later_pieces', 'in_sequence.later_on_same') }},
         {{ discount('slow', 'in_sequence.occurred_at', 'in_sequence.person_newest_at', 'in_sequence.later_pieces') }},
@@ -235,6 +250,11 @@ discounted as (
     {% if is_incremental() %}
         left join earlier_attempts
             on in_sequence.is_in_order and in_sequence.attempt_key = earlier_attempts.attempt_key
+        left join repeated
+            on
+                in_sequence.is_in_order
+                and in_sequence.repeat_key = repeated.repeat_key
+                and {{ utc_day('in_sequence.occurred_at') }} = repeated.day
     {% endif %}
 
 ),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands import align, framework, inspect, measure, output, people, pipeline, setup
+from flows.commands import align, framework, inspect, measure, output, people, pipeline, serving, setup
 from flows.commands.demo import demo
 from schemas.errors import ProficioError
 
@@ -34,11 +34,12 @@ def _common(
 for command in (
     setup.init, setup.doctor, pipeline.ingest, pipeline.pull, pipeline.land, pipeline.estimate, pipeline.publish,
     pipeline.run, pipeline.stream, pipeline.compact, inspect.levels, inspect.rejected, inspect.status,
-    measure.evaluate, measure.calibrate, people.explain, people.gaps, demo,
+    measure.evaluate, measure.calibrate, people.explain, people.gaps, serving.serve, demo,
 ):  # fmt: skip
     app.command()(command)
 app.command("next")(people.next_steps)
 app.add_typer(align.app, name="align")
+app.add_typer(serving.app, name="clients")
 app.add_typer(framework.app, name="framework")
 
 

@@ -69,6 +69,16 @@ class IdentitySettings(_Section):
     group_share: float = Field(0, ge=0, le=1)  # how much of a group's work counts for each member; 0: none
 
 
+class ReceiverSettings(_Section):
+    """What `serve` accepts."""
+
+    authority_home: str = "https://w3id.org/proficio/clients"  # homePage of the account that a client is as authority
+    max_body_bytes: int = Field(20_000_000, ge=1_000)
+    max_statements: int = Field(5_000, ge=1)  # in one request
+    body_seconds: float = Field(60, gt=0)  # within which a request's body must have come
+    repaired_clients: frozenset[str] = frozenset()  # whose statements are mended as `land` mends them
+
+
 class StreamSettings(_Section):
     """How `stream` paces its micro-batches."""
 
@@ -99,6 +109,7 @@ class Settings(BaseSettings):
     event_log: EventLogSettings = EventLogSettings()
     land: LandSettings = LandSettings()
     sources: SourcesSettings = SourcesSettings()
+    receiver: ReceiverSettings = ReceiverSettings()
     stream: StreamSettings = StreamSettings()
     estimate: EstimateSettings = EstimateSettings()
     identity: IdentitySettings = IdentitySettings()
@@ -239,6 +250,13 @@ TEMPLATE = """\
 
 [sources.git]
 # repositories = ["/srv/git/models", "https://git.example.org/team/app.git"]
+
+[receiver]
+# authority_home = "https://w3id.org/proficio/clients"   # homePage of the account that a client is as authority
+# max_body_bytes = 20000000     # of a request
+# max_statements = 5000         # in a request
+# body_seconds = 60             # within which a request's body must have come
+# repaired_clients = []         # clients whose statements are mended as `land` mends them
 
 [stream]
 # interval_seconds = 1.0

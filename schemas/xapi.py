@@ -120,3 +120,16 @@ def parse_timestamp(text: str) -> datetime:
         return datetime.fromisoformat(text)
     except ValueError:
         return datetime.fromisoformat(text.replace(",", ".").upper())
+
+
+@cache
+def _part_validator(part: str, version: str) -> Any:
+    whole = _schema(version)
+    return jsonschema_rs.Draft202012Validator(
+        {"$ref": f"#/$defs/{part}", "$defs": whole["$defs"]}, pattern_options=jsonschema_rs.RegexOptions()
+    )
+
+
+def is_valid_part(part: str, value: Any, version: str = "1.0.3") -> bool:
+    """Whether a value is a valid `agent`, `group`, `iri`, `uuid` or `timestamp`, or another part that the schema names."""
+    return bool(_part_validator(part, version).is_valid(value))

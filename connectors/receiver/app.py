@@ -1,0 +1,248 @@
+"""The receiver as an ASGI application: the statements resource of xAPI 1.0.3 and 2.0 under /xapi/."""
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha1
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from connectors.receiver import attachments
+from connectors.receiver.asking import Asked, Refused, Wanted, asked, read_body, statement_ids, wanted
+from connectors.receiver.clients import Client, Clients
+from connectors.receiver.intake import ConflictError, Intake
+from connectors.receiver.store import Kept, StatementStore
+from schemas.errors import ProficioError
+from schemas.repairs import Repair
+from schemas.xapi import Statement, version_of
+from transforms.statement_terms import in_form
+from transforms.statements import RefusedStatement, parse, validate
+
+VERSIONS = {"1.0.3": "1.0.3", "2.0": "2.0.0"}
+_NOT_SERVED = ("activities/state", "activities/profile", "activities", "agents/profile", "agents")
+
+
+@dataclass(frozen=True)
+class Receiver:
+    """What the application works with. `authority_home` is the homePage of the accounts that clients are as authorities."""
+
+    intake: Intake
+    store: StatementStore
+    clients: Clients
+    attachments: Path
+    authority_home: str
+    max_body_bytes: int = 20_000_000
+    max_statements: int = 5_000
+    body_seconds: float = 60
+    repairs: tuple[Repair, ...] = ()
+    repaired_clients: frozenset[str] = field(default_factory=frozenset)
+
+
+def application(receiver: Receiver) -> Starlette:
+    """The application. An answer 200 or 204 to a statement means that the event log has it durably."""
+
+    async def about(_: Request) -> Response:
+        return _json({"version": ["1.0.3", "2.0.0"], "extensions": {}})
+
+    async def health(_: Request) -> Response:
+        return _json({"status": "ok"})
+
+    async def statements(request: Request) -> Response:
+        client = await _client(receiver, request)
+        try:
+            async with asyncio.timeout(receiver.body_seconds):
+                body = await read_body(request.stream(), request.headers.get("content-length"), receiver.max_body_bytes)
+        except TimeoutError:
+            raise Refused(408, f"a request's body is to come within {receiver.body_seconds:g} s") from None
+        meant = asked(request.method, request.url.query, dict(request.headers), body)
+        if meant.method == "PUT":
+            answer = await _put(receiver, client, meant)
+        elif meant.method == "POST":
+            answer = await _post(receiver, client, meant)
+        else:
+            answer = await _get(receiver, client, meant)
+        answer.headers["X-Experience-API-Version"] = VERSIONS[meant.version]
+        answer.headers["X-Experience-API-Consistent-Through"] = _told(datetime.now(UTC))
+        return answer
+
+    async def not_served(request: Request) -> Response:
+        await _client(receiver, request)
+        raise Refused(501, "this receiver serves statements; states, profiles and agents it does not")
+
+    return Starlette(
+        routes=[
+            Route("/xapi/about", _told_plainly(about), methods=["GET"]),
+            Route("/health", _told_plainly(health), methods=["GET"]),
+            Route("/xapi/statements", _told_plainly(statements), methods=["GET", "PUT", "POST"]),
+            *(
+                Route(f"/xapi/{path}", _told_plainly(not_served), methods=["GET", "PUT", "POST", "DELETE"])
+                for path in _NOT_SERVED
+            ),
+        ]
+    )
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def _told_plainly(endpoint: Endpoint) -> Endpoint:
+    """The endpoint, with every refusal as a status and a JSON message, and the version told with each answer."""
+
+    async def told(request: Request) -> Response:
+        try:
+            answer = await endpoint(request)
+        except Refused as refusal:
+            answer = _json({"error": refusal.reason}, refusal.status)
+            if refusal.status == 401:
+                answer.headers["WWW-Authenticate"] = 'Basic realm="xAPI", charset="UTF-8"'
+        except ConflictError as conflict:
+            answer = _json({"error": str(conflict)}, 409)
+        except RefusedStatement as refusal:
+            why = refusal.rejection
+            answer = _json({"error": why.reason, "clause": why.clause, "path": why.path}, 400)
+        except ClientDisconnect:
+            answer = Response(status_code=400)
+        except ProficioError as error:
+            answer = _json({"error": str(error)}, 503)
+            answer.headers["Retry-After"] = "10"
+        answer.headers.setdefault("X-Experience-API-Version", "2.0.0")
+        return answer
+
+    return told
+
+
+async def _client(receiver: Receiver, request: Request) -> Client:
+    """Who asks, by Basic credentials (RFC 7617); 401 for anyone else."""
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    try:
+        name, colon, secret = base64.b64decode(given.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        name, colon, secret = "", "", ""
+    found = None
+    if scheme.lower() == "basic" and colon:
+        found = await asyncio.to_thread(receiver.clients.verified, name, secret)
+    if found is None:
+        raise Refused(401, "credentials of a client are needed")
+    return found
+
+
+async def _put(receiver: Receiver, client: Client, meant: Asked) -> Response:
+    statement_id = statement_ids(meant)
+    given, contents = _statements(receiver, client, meant, single=True)
+    if given[0].setdefault("id", statement_id).lower() != statement_id:
+        raise Refused(400, "the statement's id is not the parameter statementId")
+    await _take(receiver, client, meant, given, contents)
+    return Response(status_code=204)
+
+
+async def _post(receiver: Receiver, client: Client, meant: Asked) -> Response:
+    if meant.parameters:
+        raise Refused(400, "a POST of statements has no parameters")
+    given, contents = _statements(receiver, client, meant, single=False)
+    return _json(await _take(receiver, client, meant, given, contents))
+
+
+async def _take(
+    receiver: Receiver, client: Client, meant: Asked, given: list[Statement], contents: dict[str, bytes]
+) -> list[str]:
+    if contents:
+        await asyncio.to_thread(attachments.keep, receiver.attachments, contents)
+    authority = {"objectType": "Agent", "account": {"homePage": receiver.authority_home, "name": client.name}}
+    return await asyncio.wrap_future(receiver.intake.submit(given, client.name, authority, meant.version))
+
+
+def _statements(
+    receiver: Receiver, client: Client, meant: Asked, single: bool
+) -> tuple[list[Statement], dict[str, bytes]]:
+    """The valid statements of a request, and its attachments by hash."""
+    if "write" not in client.scopes:
+        raise Refused(403, "this client may not write")
+    kind = meant.headers.get("content-type", "").partition(";")[0].strip().lower()
+    text = meant.body
+    contents: dict[str, bytes] = {}
+    if kind == "multipart/mixed":
+        text, contents = attachments.split(meant.headers["content-type"], meant.body)
+    elif kind != "application/json":
+        raise Refused(400, f"statements come as application/json or multipart/mixed; found {kind[:100]!r}")
+    given = _pieces(text, single, receiver.max_statements)
+    for one in given:
+        if version_of(one, meant.version) != meant.version:
+            raise Refused(400, f"the statement's version is not the request's, {VERSIONS[meant.version]}")
+        validate(one, receiver.repairs if client.name in receiver.repaired_clients else (), meant.version)
+    ids = [one["id"].lower() for one in given if "id" in one]
+    if len(set(ids)) < len(ids):
+        raise Refused(400, "two statements of the request have the same id")
+    attachments.check(given, contents)
+    return given, contents
+
+
+def _pieces(text: bytes, single: bool, most: int) -> list[Statement]:
+    """The statements of a JSON object or array, each read as strictly as when it is landed."""
+    if not text.lstrip().startswith(b"["):
+        return [parse(text)[0]]
+    if single:
+        raise Refused(400, "a PUT has one statement")
+    try:
+        array = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise Refused(400, f"expected JSON in UTF-8; {error}") from None
+    if len(array) > most:
+        raise Refused(413, f"a request may have {most:,} statements; this one has {len(array):,}")
+    parse(b'{"statements":%b}' % text)  # for keys that stand twice
+    for one in array:
+        if not isinstance(one, dict):
+            raise Refused(400, f"a statement is a JSON object; found {type(one).__name__}")
+    return list(array)
+
+
+async def _get(receiver: Receiver, client: Client, meant: Asked) -> Response:
+    own = None if "read-all" in client.scopes else client.name
+    if own and "read-own" not in client.scopes:
+        raise Refused(403, "this client may not read")
+    want = wanted(meant, own)
+    languages = [one.partition(";")[0].strip() for one in meant.headers.get("accept-language", "").split(",")]
+    if want.statement_id is not None:
+        found = await asyncio.to_thread(receiver.store.get, want.statement_id)
+        if found is None or found.voided != want.voided or (own and found.client != own):
+            raise Refused(404, f"there is no {'voided ' if want.voided else ''}statement {want.statement_id}")
+        answer = _answer(receiver, want, [found], b"%b", languages)
+        answer.headers["Last-Modified"] = datetime.fromtimestamp(found.stored / 1e6, UTC).strftime(
+            "%a, %d %b %Y %H:%M:%S GMT"
+        )
+        return answer
+    kept = await asyncio.to_thread(receiver.store.search, want.search)
+    page = kept[: want.search.limit]
+    more = ""
+    if len(kept) > len(page):
+        more = f"/xapi/statements?{urlencode({**meant.parameters, 'after': page[-1].number})}"
+    frame = b'{"statements":[%b],"more":' + orjson.dumps(more).replace(b"%", b"%%") + b"}"
+    return _answer(receiver, want, page, frame, languages)
+
+
+def _answer(receiver: Receiver, want: Wanted, kept: list[Kept], frame: bytes, languages: Sequence[str]) -> Response:
+    texts = [one.text for one in kept]
+    if want.form != "exact":
+        texts = [orjson.dumps(in_form(orjson.loads(text), want.form, languages)) for text in texts]
+    body, kind = frame % b",".join(texts), "application/json"
+    if want.attachments:
+        body = attachments.joined(receiver.attachments, body, [orjson.loads(one.text) for one in kept])
+        kind = f"multipart/mixed; boundary={attachments.BOUNDARY}"
+    return Response(body, media_type=kind, headers={"ETag": f'"{sha1(body, usedforsecurity=False).hexdigest()}"'})
+
+
+def _json(content: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(content), status, media_type="application/json")
+
+
+def _told(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

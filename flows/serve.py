@@ -1,0 +1,54 @@
+"""Serving: the xAPI receiver over the event log of the settings."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from connectors.receiver.app import Receiver, application
+from connectors.receiver.clients import Clients
+from connectors.receiver.intake import Intake
+from connectors.receiver.store import StatementStore
+from flows.opening import event_log, repairs
+from flows.settings import Settings
+from schemas.errors import UnavailableError
+
+
+def clients(settings: Settings) -> Clients:
+    """The clients of the receiver."""
+    return Clients(_file(settings))
+
+
+def serve(settings: Settings, host: str, port: int, tell: Callable[[str], None]) -> None:
+    """Serve until interrupted. UnavailableError where the address is taken."""
+    import socket
+
+    import uvicorn
+
+    chosen = settings.receiver
+    with socket.socket() as bound, event_log(settings) as log:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            bound.bind((host, port))
+            bound.listen(1_024)
+        except OSError as error:
+            raise UnavailableError(f"{host}:{port} cannot be listened on: {error}", "Choose another --port.") from error
+        store = StatementStore(_file(settings))
+        intake = Intake(log, store)
+        receiver = Receiver(
+            intake, store, clients(settings), settings.home / "attachments", chosen.authority_home, chosen.max_body_bytes,
+            chosen.max_statements, chosen.body_seconds, repairs(settings), chosen.repaired_clients,
+        )  # fmt: skip
+        tell(f"The receiver listens on http://{host}:{bound.getsockname()[1]}/xapi/; Ctrl-C ends it.")
+        try:
+            uvicorn.Server(
+                uvicorn.Config(
+                    application(receiver), log_level="warning", access_log=False, server_header=False, lifespan="off",
+                    timeout_keep_alive=30, timeout_graceful_shutdown=10, h11_max_incomplete_event_size=65_536,
+                )
+            ).run([bound])  # fmt: skip
+        finally:
+            intake.close()
+            store.close()
+
+
+def _file(settings: Settings) -> Path:
+    return settings.home / "receiver.db"

@@ -1,0 +1,101 @@
+"""The receiver: statements a second that it answers 200, beside bare appends of the same statements to the same event log."""
+
+import base64
+import http.client
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import orjson
+
+from flows.opening import event_log
+from flows.serve import clients
+from flows.settings import Settings
+from schemas.records import STATEMENTS, Record
+
+_BATCH, _CLIENTS, _BATCHES = 30, 4, 200
+
+
+def speed(folder: Path, scale: int) -> list[dict[str, Any]]:
+    """Four clients with keep-alive, batches of 30; then the same batches appended one after the other, without HTTP."""
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = Settings(home=folder / ".proficio")
+    secret = clients(settings).add("bench", frozenset({"write"}))
+    batches = [[_batch() for _ in range(_BATCHES // scale)] for _ in range(_CLIENTS)]
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "flows.cli", "serve", "--port", "0"], cwd=folder, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PROFICIO_HOME": str(settings.home)},
+    )  # fmt: skip
+    assert process.stdout
+    found = re.search(r"127.0.0.1:(\d+)", process.stdout.readline())
+    assert found
+    waits: list[float] = []
+    threads = [threading.Thread(target=_send, args=(int(found[1]), secret, bodies, waits)) for bodies in batches]
+    started = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seconds = time.perf_counter() - started
+    process.terminate()
+    process.wait()
+    statements = _BATCH * sum(map(len, batches))
+    assert len(waits) == sum(map(len, batches))
+    bare = _bare(settings, [body for bodies in batches for body in bodies])
+    return [
+        {"what": f"receiver, {_CLIENTS} clients, batches of {_BATCH}, statements/s", "figure": statements / seconds, "bar": "", "met": True},
+        {"what": "p99 of a request, ms", "figure": 1000 * statistics.quantiles(waits, n=100)[98], "bar": "", "met": True},
+        {"what": "bare append to the event log, statements/s", "figure": statements / bare, "bar": "", "met": True},
+        {"what": "receiver / bare append", "figure": bare / seconds, "bar": "", "met": True},
+    ]  # fmt: skip
+
+
+def _batch() -> bytes:
+    return orjson.dumps(
+        [
+            {
+                "id": str(uuid4()),
+                "actor": {"account": {"homePage": "https://lms.example.org", "name": f"learner{number}"}},
+                "verb": {"id": "http://adlnet.gov/expapi/verbs/answered", "display": {"en": "answered"}},
+                "object": {"id": f"https://lms.example.org/quiz/{number}", "definition": {"name": {"en": f"Question {number}"}}},
+                "result": {"success": number % 3 > 0, "score": {"scaled": 0.5}},
+                "context": {"contextActivities": {"parent": [{"id": "https://lms.example.org/quiz"}]}},
+                "timestamp": "2026-01-01T00:00:00Z",
+            }
+            for number in range(_BATCH)
+        ]
+    )  # fmt: skip
+
+
+def _send(port: int, secret: str, bodies: list[bytes], waits: list[float]) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    headers = {
+        "Authorization": "Basic " + base64.b64encode(f"bench:{secret}".encode()).decode(),
+        "X-Experience-API-Version": "1.0.3", "Content-Type": "application/json",
+    }  # fmt: skip
+    for body in bodies:
+        started = time.perf_counter()
+        connection.request("POST", "/xapi/statements", body, headers)
+        answer = connection.getresponse()
+        told = answer.read()
+        assert answer.status == 200, told
+        waits.append(time.perf_counter() - started)
+
+
+def _bare(settings: Settings, bodies: list[bytes]) -> float:
+    records = [
+        [Record("k", json.dumps(one).encode(), {"source": "b"}) for one in orjson.loads(body)] for body in bodies
+    ]
+    with event_log(settings) as log:
+        started = time.perf_counter()
+        for each in records:
+            log.append(STATEMENTS, each)
+        return time.perf_counter() - started

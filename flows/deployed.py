@@ -73,7 +73,7 @@ def _run_name() -> str:
 
 @flow(name="nightly", flow_run_name=_run_name)
 def nightly(config: str | None = None, full_refresh: bool = False) -> dict[str, Any]:
-    """Pull every configured source, land, estimate, publish.
+    """Pull every configured source, land, estimate, publish. A source that fails is told at the end: the others go on.
 
     Args:
         config: Path of proficio.toml; found from the working directory upwards where it is not given.
@@ -81,11 +81,15 @@ def nightly(config: str | None = None, full_refresh: bool = False) -> dict[str, 
     """
     settings = _settings(config)
     with note_run(settings, "nightly") as run:
-        run["pulled"] = [pull_task(config, source) for source in pulling.configured(settings)]
+        pulls = {source: pull_task(config, source, return_state=True) for source in pulling.configured(settings)}
+        run["pulled"] = [state.result() for state in pulls.values() if state.is_completed()]
+        run["failed_sources"] = [source for source, state in pulls.items() if not state.is_completed()]
         run["landed"] = land_task(config)
         run["estimated"] = estimate_task(config, full_refresh)
         run["daily"] = daily_task(config)
         run["published"] = publish_task(config)
+        for state in pulls.values():
+            state.result()  # what failed there fails the run, once the others are through
     return run
 
 

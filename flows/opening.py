@@ -146,7 +146,12 @@ def _own_key(path: Path) -> str:
 def _secret(settings: Settings) -> str:
     if settings.event_log.password:
         return settings.event_log.password.get_secret_value()
-    return _text(Path(str(settings.event_log.password_file)), "event_log.password_file").strip()
+    return secret(Path(str(settings.event_log.password_file)), "event_log.password_file")
+
+
+def secret(path: Path, setting: str) -> str:
+    """A secret from its file. SettingsError where it cannot be read."""
+    return _text(path, setting).strip()
 
 
 def _text(path: Path, setting: str) -> str:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from connectors.event_log import EventLog
 from connectors.sources import SOURCES, Cursor
 from connectors.sources.files import pieces
 from connectors.sources.git import GitSource
+from connectors.sources.lrs import Lrs
 from flows.dead_letters import record_of
-from flows.opening import event_log
+from flows.opening import event_log, secret
 from flows.settings import Settings
-from schemas.errors import InputError, SettingsError
+from schemas.errors import InputError, ProficioError, SettingsError
 from schemas.records import REJECTED, STATEMENTS, Record
 from transforms.statements import RefusedStatement, key_of, parse
 
@@ -72,10 +74,15 @@ def pull(
             return pull(settings, name, repositories, opened, progress)
     if name not in SOURCES:
         raise SettingsError(f"There is no source {name!r}.", f"Sources are: {', '.join(SOURCES)}.")
-    cursor_file = settings.home / "cursors" / f"{name}.json"
+    chosen = _GIVEN[name](settings, repositories)
+    if chosen is None:
+        raise SettingsError(
+            f"The source {name} has nothing to read.", f"Set sources.{name}; `proficio init` shows how."
+        )
+    cursor_file = _cursor_file(settings, name)
     cursor = _read_cursor(cursor_file)
     appended = 0
-    for batch in _batches(SOURCES[name](_git_source(settings, repositories), cursor)):
+    for batch in _batches(SOURCES[name](chosen, cursor)):
         log.append(
             STATEMENTS,
             [Record(key_of(statement), orjson.dumps(statement), {"source": name}) for statement, _ in batch],
@@ -88,17 +95,40 @@ def pull(
 
 def configured(settings: Settings) -> list[str]:
     """The sources that the settings give something to read."""
-    return ["git"] if settings.sources.git.repositories else []
+    given = {"git": settings.sources.git.repositories, "lrs": settings.sources.lrs}
+    return [name for name in SOURCES if given[name]]
 
 
-def _git_source(settings: Settings, repositories: tuple[str, ...]) -> GitSource:
+def sources(settings: Settings) -> list[dict[str, Any]]:
+    """Every source: whether it is configured, when its cursor moved last, the cursor."""
+    ready = configured(settings)
+    return [
+        {
+            "source": name,
+            "configured": name in ready,
+            "read_at": _moved_at(_cursor_file(settings, name)),
+            "cursor": _read_cursor(_cursor_file(settings, name)),
+        }
+        for name in SOURCES
+    ]
+
+
+def _git(settings: Settings, repositories: tuple[str, ...]) -> GitSource | None:
     chosen = settings.sources.git
     given = repositories or chosen.repositories
-    if not given:
-        raise SettingsError(
-            "The git source has no repositories.", "Set sources.git.repositories, or name them: proficio pull git PATH."
-        )
-    return GitSource(given, settings.home / "mirrors", chosen.timeout_seconds)
+    return GitSource(given, settings.home / "mirrors", chosen.timeout_seconds) if given else None
+
+
+def _lrs(settings: Settings, _: tuple[str, ...]) -> tuple[Lrs, ...] | None:
+    return tuple(
+        Lrs(one.name, one.url, one.username, secret(one.password_file, "sources.lrs.password_file"), one.version, one.page,
+            one.patience_seconds)
+        for one in settings.sources.lrs
+    ) or None  # fmt: skip
+
+
+# What the settings give each source to read; None for nothing.
+_GIVEN: dict[str, Callable[[Settings, tuple[str, ...]], Any]] = {"git": _git, "lrs": _lrs}
 
 
 def _batches(items: Iterator[Any]) -> Iterator[list[Any]]:
@@ -110,12 +140,20 @@ def _batches(items: Iterator[Any]) -> Iterator[list[Any]]:
             if len(batch) == _BATCH:
                 yield batch
                 batch = []
-    except InputError:
+    except ProficioError:
         if batch:
             yield batch
         raise
     if batch:
         yield batch
+
+
+def _cursor_file(settings: Settings, name: str) -> Path:
+    return settings.home / "cursors" / f"{name}.json"
+
+
+def _moved_at(path: Path) -> datetime | None:
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC) if path.exists() else None
 
 
 def _read_cursor(path: Path) -> Cursor | None:

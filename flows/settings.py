@@ -53,10 +53,23 @@ class GitSettings(_Section):
     timeout_seconds: float = Field(600, ge=1)
 
 
+class LrsSettings(_Section):
+    """An LRS to read statements from: what stands before /statements in its address, Basic credentials."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,50}$")
+    url: str = Field(pattern=r"^https?://")
+    username: str
+    password_file: Path
+    version: Literal["1.0.3", "2.0"] = "1.0.3"
+    page: int = Field(500, ge=1)  # statements asked for at once
+    patience_seconds: float = Field(600, ge=0)  # how long it may be away or busy
+
+
 class SourcesSettings(_Section):
     """The sources that `pull` reads."""
 
     git: GitSettings = GitSettings()
+    lrs: tuple[LrsSettings, ...] = ()
 
 
 class IdentitySettings(_Section):
@@ -178,6 +191,8 @@ def load(config: Path | None = None) -> Settings:
         if given_path and not given_path.is_absolute():
             of_section = updates.get(section, getattr(settings, section))
             updates[section] = of_section.model_copy(update={name: base / given_path})
+    lrs = tuple(one.model_copy(update={"password_file": base / one.password_file}) for one in settings.sources.lrs)
+    updates["sources"] = settings.sources.model_copy(update={"lrs": lrs})
     return settings.model_copy(update=updates)
 
 
@@ -250,6 +265,12 @@ TEMPLATE = """\
 
 [sources.git]
 # repositories = ["/srv/git/models", "https://git.example.org/team/app.git"]
+
+# [[sources.lrs]]               # one such table for each LRS to read statements from
+# name = "campus"
+# url = "https://lrs.example.org/xapi"
+# username = "proficio"
+# password_file = "/run/secrets/campus-lrs"
 
 [receiver]
 # authority_home = "https://w3id.org/proficio/clients"   # homePage of the account that a client is as authority

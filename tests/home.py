@@ -23,6 +23,7 @@ class Home:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
         self("init")
 
     def __call__(self, *arguments: str, expect: int = 0, stdin: bytes | None = None, **env: str) -> str:
@@ -35,6 +36,11 @@ class Home:
         assert "Traceback" not in told, told
         assert done.returncode == expect, told
         return told
+
+    def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
+        """The command, running."""
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+        return subprocess.Popen([sys.executable, "-m", "flows.cli", *arguments], cwd=self.folder, env=environment)
 
     @property
     def settings(self) -> Settings:

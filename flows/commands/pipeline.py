@@ -1,4 +1,4 @@
-"""The commands that move data: ingest, pull, land, estimate, publish, run, stream, compact."""
+"""The commands that move data: ingest, pull, sources, land, estimate, publish, run, stream, compact."""
 
 import os
 from dataclasses import asdict
@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from flows.commands.common import Json, load
-from flows.commands.output import progress, say
-from schemas.errors import InputError
+from flows.commands.output import complain, progress, say, say_rows
+from schemas.errors import InputError, ProficioError
 
 
 def ingest(
@@ -48,7 +48,7 @@ def pull(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Append what is new in a source to the event log.
+    """Append what is new in a source to the event log. A source that fails does not stop the others.
 
     Example: proficio pull git .
     """
@@ -56,10 +56,29 @@ def pull(
     from flows.pull import pull as take
 
     settings = load(context)
+    failed: ProficioError | None = None
     for name in [source] if source else configured(settings):
-        with progress(f"pulling {name}") as advance:
-            done = take(settings, name, tuple(places or ()), progress=advance)
-        say(asdict(done), as_json, f"{done.source}: {done.appended:,} new statements are in the event log.")
+        try:
+            with progress(f"pulling {name}") as advance:
+                done = take(settings, name, tuple(places or ()), progress=advance)
+            say(asdict(done), as_json, f"{done.source}: {done.appended:,} new statements are in the event log.")
+        except ProficioError as error:
+            if failed:
+                complain(failed, as_json)
+            failed = error
+    if failed:
+        raise failed
+
+
+def sources(context: typer.Context, as_json: Json = False) -> None:
+    """List the sources: which the settings give something to read, and how far each was read.
+
+    Example: proficio sources
+    """
+    from flows.pull import sources as all_sources
+
+    columns = {"source": "Source", "configured": "Configured", "read_at": "Last new statement read"}
+    say_rows(all_sources(load(context)), as_json, columns, "")
 
 
 def land(context: typer.Context, as_json: Json = False) -> None:

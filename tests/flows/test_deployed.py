@@ -17,6 +17,7 @@ import pytest
 from flows.opening import event_log
 from flows.settings import Settings
 from schemas.records import STATEMENTS, Record
+from tests.home import GOOD, Home
 
 ROOT = Path(__file__).parents[2]
 
@@ -91,6 +92,16 @@ def test_a_failing_run_ends_in_a_message_not_a_traceback(tmp_path: Path) -> None
     assert "land.max_reject_share" in err
     assert "Traceback" not in out + err
     assert json.loads((home / "runs.jsonl").read_text().splitlines()[-1])["state"] == "failed"
+
+
+def test_a_source_that_fails_does_not_stop_the_run(home: Home) -> None:
+    toml = home.folder / "proficio.toml"
+    lrs = '\n[[sources.lrs]]\nname = "x"\nurl = "http://127.0.0.1:9"\nusername = "me"\npassword_file = "nowhere"\n'
+    toml.write_text(toml.read_text("utf-8") + lrs)
+    home("ingest", "-", stdin=json.dumps(GOOD).encode())
+    assert "sources.lrs.password_file" in home("run", expect=3)
+    assert '"evidence_count": 1' in home("levels", "ada@example.org", "--json")
+    assert json.loads((home.settings.home / "runs.jsonl").read_text().splitlines()[-1])["failed_sources"] == ["lrs"]
 
 
 def test_in_stream_a_level_follows_its_event_within_ten_seconds(tmp_path: Path) -> None:

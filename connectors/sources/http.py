@@ -1,0 +1,138 @@
+"""Asking an HTTP API as sources do: what passes by itself is tried again, what does not is told, nothing is let in unbounded."""
+
+import email.utils
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+import orjson
+import stamina
+
+from schemas.errors import InputError, SettingsError, UnavailableError
+
+_TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
+_MOST_BYTES = 50_000_000
+_LONGEST_WAIT = 900.0  # seconds that a Retry-After is waited for
+
+
+class Api:
+    """One API under a base URL. Redirects are not followed, so credentials go nowhere else; TLS is verified."""
+
+    def __init__(
+        self, base_url: str, auth: tuple[str, str] | None = None, headers: Mapping[str, str] | None = None,
+        timeout_seconds: float = 60, patience_seconds: float = 600,
+    ) -> None:  # fmt: skip
+        self.base_url = base_url.rstrip("/")
+        self._patience = patience_seconds
+        self._client = httpx.Client(
+            auth=auth, headers={"User-Agent": "proficio", **(headers or {})}, timeout=timeout_seconds, follow_redirects=False
+        )  # fmt: skip
+
+    def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> tuple[Any, httpx.Headers]:
+        """The JSON of an answer to a path under the base URL, and its headers.
+
+        Tried again, with jitter or after Retry-After (RFC 9110 10.2.3): timeouts, broken connections, 429 and 5xx.
+        SettingsError for 401 and 403, InputError for another refusal or an answer that is no JSON or over 50 MB,
+        UnavailableError where patience ends.
+        """
+        return self._get(f"{self.base_url}/{path}", parameters)
+
+    def follow(self, link: str) -> tuple[Any, httpx.Headers]:
+        """The same of a link that an answer gave, relative or not. InputError where it leads to another host."""
+        url = urljoin(self.base_url + "/", link)
+        if urlsplit(url)[:2] != urlsplit(self.base_url)[:2]:
+            raise InputError(
+                f"{_place(self.base_url)} gives a link to {_place(url)}, another host.", "It is not followed."
+            )
+        return self._get(url, None)
+
+    def close(self) -> None:
+        """Release connections."""
+        self._client.close()
+
+    def _get(self, url: str, parameters: Mapping[str, Any] | None) -> tuple[Any, httpx.Headers]:
+        try:
+            for attempt in stamina.retry_context(
+                on=_wait, attempts=None, timeout=self._patience, wait_initial=1, wait_max=60, wait_jitter=5
+            ):
+                with attempt:
+                    return self._once(url, parameters)
+        except _Later as later:
+            raise UnavailableError(f"{_place(url)} answers {later.status}.", "Try again later.") from None
+        except httpx.TransportError as error:
+            raise UnavailableError(
+                f"{_place(url)} does not answer: {type(error).__name__}.", "Check the address and the network."
+            ) from None
+        raise AssertionError  # the loop returns or raises
+
+    def _once(self, url: str, parameters: Mapping[str, Any] | None) -> tuple[Any, httpx.Headers]:
+        with self._client.stream("GET", url, params=parameters) as answer:
+            status = answer.status_code
+            if status in _TRANSIENT:
+                raise _Later(status, answer.headers.get("retry-after"))
+            if status in (401, 403):
+                raise SettingsError(
+                    f"{_place(url)} answers {status}: the credentials are wrong, have expired, or may not do this.",
+                    "Make new ones there and set them here.",
+                )
+            if answer.is_redirect:
+                target = _place(str(answer.headers.get("location", "")))
+                raise SettingsError(f"{_place(url)} sends on to {target}.", "If that is right, set it as the URL.")
+            body = bytearray()
+            for chunk in answer.iter_bytes():
+                body += chunk
+                if len(body) > _MOST_BYTES:
+                    raise InputError(
+                        f"{_place(url)} answers with more than {_MOST_BYTES:,} bytes.", "Ask for less at once."
+                    )
+            if status != 200:
+                told = " ".join(body[:300].decode(errors="replace").split())
+                raise InputError(f"{_place(url)} answers {status}: {told!r}", "See what the other side says.")
+            try:
+                return orjson.loads(bytes(body)), answer.headers
+            except orjson.JSONDecodeError:
+                told = " ".join(body[:100].decode(errors="replace").split())
+                raise InputError(f"{_place(url)} does not answer with JSON but {told!r}", "Check the URL.") from None
+
+
+class _Later(Exception):
+    """An answer that asks for patience."""
+
+    def __init__(self, status: int, retry_after: str | None) -> None:
+        super().__init__(status)
+        self.status, self.retry_after = status, retry_after
+
+
+def _wait(error: Exception) -> bool | float:
+    """Whether to try again, or after how many seconds."""
+    if not isinstance(error, _Later):
+        return isinstance(error, httpx.TransportError)
+    told = error.retry_after
+    if not told:
+        return True
+    if told.strip().isdigit():
+        return min(float(told), _LONGEST_WAIT)
+    try:
+        moment = email.utils.parsedate_to_datetime(told).timestamp()
+    except ValueError:
+        return True
+    return min(max(moment - time.time(), 0.0), _LONGEST_WAIT)
+
+
+def _place(url: str) -> str:
+    """An address for people: no credentials, no parameters."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+
+@contextmanager
+def api(*arguments: Any, **options: Any) -> Iterator[Api]:
+    """An `Api`, closed afterwards."""
+    one = Api(*arguments, **options)
+    try:
+        yield one
+    finally:
+        one.close()

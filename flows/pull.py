@@ -43,7 +43,7 @@ def ingest(
     """
     appended = rejected = 0
     with event_log(settings) as log:
-        for batch in _batches(pieces(path, settings.event_log.max_record_bytes)):
+        for batch in batches(pieces(path, settings.event_log.max_record_bytes)):
             good, bad = [], []
             for piece in batch:
                 try:
@@ -82,10 +82,10 @@ def pull(
     cursor_file = _cursor_file(settings, name)
     cursor = _read_cursor(cursor_file)
     appended = 0
-    for batch in _batches(SOURCES[name](chosen, cursor)):
+    for batch in batches(SOURCES[name](chosen, cursor)):
         log.append(
             STATEMENTS,
-            [Record(key_of(statement), orjson.dumps(statement), {"source": name}) for statement, _ in batch],
+            [Record(key_of(one), orjson.dumps(one), {"source": name}) for one, _ in batch],
         )
         _write_cursor(cursor_file, batch[-1][1])
         appended += len(batch)
@@ -131,7 +131,7 @@ def _lrs(settings: Settings, _: tuple[str, ...]) -> tuple[Lrs, ...] | None:
 _GIVEN: dict[str, Callable[[Settings, tuple[str, ...]], Any]] = {"git": _git, "lrs": _lrs}
 
 
-def _batches(items: Iterator[Any]) -> Iterator[list[Any]]:
+def batches(items: Iterator[Any]) -> Iterator[list[Any]]:
     """Batches of pieces, the last one also when the iterator ends in an error: what was read is not lost."""
     batch: list[Any] = []
     try:

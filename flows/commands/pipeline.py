@@ -1,5 +1,6 @@
 """The commands that move data: ingest, pull, sources, land, estimate, publish, run, stream, compact."""
 
+import json
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -18,17 +19,38 @@ def ingest(
         str, typer.Argument(help="NDJSON or a JSON array of xAPI statements, also .gz or .zst; - reads standard input.")
     ],
     source: Annotated[str, typer.Option(help="Name of the source that the rows will carry.")] = "file",
+    mapping: Annotated[
+        Path | None, typer.Option(help="YAML that says how rows become statements: the file is CSV, XLSX or Parquet.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --mapping: show the first ten statements and every row refused.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Append the statements of a file to the event log.
 
     Example: zcat statements.ndjson.gz | proficio ingest -
+
+    Example: proficio ingest grades.csv --mapping mapping.yaml --dry-run
     """
     from flows.pull import ingest as take
+    from flows.tables import ingest_table, try_table
 
     settings = load(context)
+    if dry_run:
+        if mapping is None:
+            raise InputError("--dry-run tries a mapping.", "Give one: --mapping FILE.")
+        trial = try_table(settings, Path(file), mapping)
+        lines = [json.dumps(one, ensure_ascii=False, indent=2) for one in trial.first]
+        lines += [f"refused: {one['row']}: {one['reason']}" for one in trial.refused]
+        told = f"{trial.statements:,} statements, {len(trial.refused):,} rows refused, {trial.left_out:,} left out."
+        say(asdict(trial), as_json, "\n".join([*lines, told]))
+        return
     with progress("ingesting") as advance:
-        done = take(settings, None if file == "-" else Path(file), source, advance)
+        if mapping:
+            done = ingest_table(settings, Path(file), mapping, source, advance)
+        else:
+            done = take(settings, None if file == "-" else Path(file), source, advance)
     sentence = f"{done.appended:,} statements are in the event log."
     say(asdict(done), as_json, sentence)
     if done.rejected:

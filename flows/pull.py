@@ -14,6 +14,7 @@ from connectors.sources import SOURCES, Cursor
 from connectors.sources.files import pieces
 from connectors.sources.git import GitSource
 from connectors.sources.lrs import Lrs
+from connectors.sources.moodle import Moodle
 from flows.dead_letters import record_of
 from flows.opening import event_log, secret
 from flows.settings import Settings
@@ -95,7 +96,7 @@ def pull(
 
 def configured(settings: Settings) -> list[str]:
     """The sources that the settings give something to read."""
-    given = {"git": settings.sources.git.repositories, "lrs": settings.sources.lrs}
+    given = {"git": settings.sources.git.repositories, "lrs": settings.sources.lrs, "moodle": settings.sources.moodle}
     return [name for name in SOURCES if given[name]]
 
 
@@ -127,8 +128,15 @@ def _lrs(settings: Settings, _: tuple[str, ...]) -> tuple[Lrs, ...] | None:
     ) or None  # fmt: skip
 
 
+def _moodle(settings: Settings, _: tuple[str, ...]) -> tuple[Moodle, ...] | None:
+    return tuple(
+        Moodle(one.name, one.url, secret(one.token_file, "sources.moodle.token_file"), one.courses, one.patience_seconds)
+        for one in settings.sources.moodle
+    ) or None  # fmt: skip
+
+
 # What the settings give each source to read; None for nothing.
-_GIVEN: dict[str, Callable[[Settings, tuple[str, ...]], Any]] = {"git": _git, "lrs": _lrs}
+_GIVEN: dict[str, Callable[[Settings, tuple[str, ...]], Any]] = {"git": _git, "lrs": _lrs, "moodle": _moodle}
 
 
 def batches(items: Iterator[Any]) -> Iterator[list[Any]]:

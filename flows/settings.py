@@ -65,11 +65,22 @@ class LrsSettings(_Section):
     patience_seconds: float = Field(600, ge=0)  # how long it may be away or busy
 
 
+class MoodleSettings(_Section):
+    """A Moodle to read by its web services: its address, a token, the ids of the courses (none: all)."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,50}$")
+    url: str = Field(pattern=r"^https?://")
+    token_file: Path
+    courses: tuple[int, ...] = ()
+    patience_seconds: float = Field(600, ge=0)
+
+
 class SourcesSettings(_Section):
     """The sources that `pull` reads."""
 
     git: GitSettings = GitSettings()
     lrs: tuple[LrsSettings, ...] = ()
+    moodle: tuple[MoodleSettings, ...] = ()
 
 
 class IdentitySettings(_Section):
@@ -192,7 +203,8 @@ def load(config: Path | None = None) -> Settings:
             of_section = updates.get(section, getattr(settings, section))
             updates[section] = of_section.model_copy(update={name: base / given_path})
     lrs = tuple(one.model_copy(update={"password_file": base / one.password_file}) for one in settings.sources.lrs)
-    updates["sources"] = settings.sources.model_copy(update={"lrs": lrs})
+    moodle = tuple(one.model_copy(update={"token_file": base / one.token_file}) for one in settings.sources.moodle)
+    updates["sources"] = settings.sources.model_copy(update={"lrs": lrs, "moodle": moodle})
     return settings.model_copy(update=updates)
 
 
@@ -271,6 +283,12 @@ TEMPLATE = """\
 # url = "https://lrs.example.org/xapi"
 # username = "proficio"
 # password_file = "/run/secrets/campus-lrs"
+
+# [[sources.moodle]]            # one such table for each Moodle to read by its web services
+# name = "campus"
+# url = "https://moodle.example.org"
+# token_file = "/run/secrets/moodle-token"
+# courses = []                  # ids; none: all that the token may see
 
 [receiver]
 # authority_home = "https://w3id.org/proficio/clients"   # homePage of the account that a client is as authority

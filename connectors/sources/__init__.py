@@ -7,7 +7,7 @@ acknowledged everything up to it. A cursor is any JSON object; None starts from 
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from connectors.sources import git, lrs
+from connectors.sources import git, lrs, moodle
 from schemas.xapi import Statement
 
 Cursor = dict[str, Any]
@@ -16,4 +16,5 @@ Events = Callable[[Any, Cursor | None], Iterator[tuple[Statement, Cursor]]]
 SOURCES: dict[str, Events] = {
     "git": git.events,
     "lrs": lrs.events,
+    "moodle": moodle.events,
 }

@@ -38,7 +38,11 @@ class Api:
         SettingsError for 401 and 403, InputError for another refusal or an answer that is no JSON or over 50 MB,
         UnavailableError where patience ends.
         """
-        return self._get(f"{self.base_url}/{path}", parameters)
+        return self._ask("GET", f"{self.base_url}/{path}", params=parameters)
+
+    def post(self, path: str, form: Mapping[str, Any]) -> tuple[Any, httpx.Headers]:
+        """The same of a form posted, for APIs that are read so; it may be posted again."""
+        return self._ask("POST", f"{self.base_url}/{path}", data=form)
 
     def follow(self, link: str) -> tuple[Any, httpx.Headers]:
         """The same of a link that an answer gave, relative or not. InputError where it leads to another host."""
@@ -47,19 +51,19 @@ class Api:
             raise InputError(
                 f"{_place(self.base_url)} gives a link to {_place(url)}, another host.", "It is not followed."
             )
-        return self._get(url, None)
+        return self._ask("GET", url)
 
     def close(self) -> None:
         """Release connections."""
         self._client.close()
 
-    def _get(self, url: str, parameters: Mapping[str, Any] | None) -> tuple[Any, httpx.Headers]:
+    def _ask(self, method: str, url: str, **what: Any) -> tuple[Any, httpx.Headers]:
         try:
             for attempt in stamina.retry_context(
                 on=_wait, attempts=None, timeout=self._patience, wait_initial=1, wait_max=60, wait_jitter=5
             ):
                 with attempt:
-                    return self._once(url, parameters)
+                    return self._once(method, url, **what)
         except _Later as later:
             raise UnavailableError(f"{_place(url)} answers {later.status}.", "Try again later.") from None
         except httpx.TransportError as error:
@@ -68,8 +72,8 @@ class Api:
             ) from None
         raise AssertionError  # the loop returns or raises
 
-    def _once(self, url: str, parameters: Mapping[str, Any] | None) -> tuple[Any, httpx.Headers]:
-        with self._client.stream("GET", url, params=parameters) as answer:
+    def _once(self, method: str, url: str, **what: Any) -> tuple[Any, httpx.Headers]:
+        with self._client.stream(method, url, **what) as answer:
             status = answer.status_code
             if status in _TRANSIENT:
                 raise _Later(status, answer.headers.get("retry-after"))

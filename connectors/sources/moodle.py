@@ -1,0 +1,177 @@
+"""Moodle without a plugin: what learners did in its courses, by its web services (REST, JSON)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
+
+from connectors.sources.http import Api, api
+from schemas.errors import InputError, SettingsError
+from schemas.xapi import Statement
+from transforms import moodle as told
+
+_AT_ONCE = 1_000  # learners asked for at once
+_DENIED = {"invalidtoken", "accessexception", "servicenotavailable", "servicerequireslogin", "enablewsdescription"}
+
+
+@dataclass(frozen=True)
+class Moodle:
+    """One Moodle: its name here, its address, a token of its web service, the ids of the courses to read (none: all)."""
+
+    name: str
+    url: str
+    token: str
+    courses: tuple[int, ...] = ()
+    patience_seconds: float = 600
+
+
+class _Refusal(InputError):
+    """An error that Moodle tells; it comes with HTTP 200."""
+
+    def __init__(self, function: str, answer: dict[str, Any]) -> None:
+        super().__init__(f"Moodle refuses {function}: {str(answer.get('message', answer['exception']))[:300]}", "")
+        self.code = str(answer.get("errorcode", ""))
+
+
+def events(settings: tuple[Moodle, ...], cursor: dict[str, Any] | None) -> Iterator[tuple[Statement, dict[str, Any]]]:
+    """Answers to quiz questions, quiz attempts, grades of assignments and completions of activities since the last read.
+
+    The cursor is {name: {course id: seconds since 1970, by Moodle's clock}}. A course's moves with its last statement only:
+    a read that broke off starts that course again and sends the same statements.
+    """
+    cursors: dict[str, dict[str, int]] = dict(cursor or {})
+    for one in settings:
+        with api(one.url, patience_seconds=one.patience_seconds) as remote:
+            site, now = _call(remote, one, "core_webservice_get_site_info")
+            for course in _courses(remote, one):
+                own = cursors.get(one.name, {})
+                since = own.get(str(course["id"]), 0)
+                held: Statement | None = None
+                for statement in _of_course(remote, one, told.Course(site["siteurl"], course), since):
+                    if held is not None:
+                        yield held, cursors
+                    held = statement
+                cursors = {**cursors, one.name: {**own, str(course["id"]): now}}
+                if held is not None:
+                    yield held, cursors
+
+
+def _courses(remote: Api, settings: Moodle) -> list[dict[str, Any]]:
+    courses, _ = _call(remote, settings, "core_course_get_courses")
+    chosen = [
+        one
+        for one in courses
+        if one.get("format") != "site" and (not settings.courses or one["id"] in settings.courses)
+    ]
+    missing = set(settings.courses) - {one["id"] for one in chosen}
+    if missing:
+        raise SettingsError(
+            f"Moodle {settings.name} shows no course {', '.join(map(str, sorted(missing)))}.",
+            "Check courses, and what the token may see.",
+        )
+    return sorted(chosen, key=lambda one: int(one["id"]))
+
+
+class _Changed(NamedTuple):
+    """Quiz attempts that changed since, and whether anything in the course did."""
+
+    attempts: list[int]
+    anything: bool
+
+
+def _of_course(remote: Api, settings: Moodle, course: told.Course, since: int) -> Iterator[Statement]:
+    changed = _changes(remote, settings, course.id, since)
+    learners = {one["id"]: one for one in _learners(remote, settings, course.id)}
+    contents, _ = _call(remote, settings, "core_course_get_contents", courseid=course.id)
+    modules = {module["id"]: module for section in contents for module in section["modules"]}
+    quizzes = {module["instance"]: module for module in modules.values() if module["modname"] == "quiz"}
+    for attempt in changed.attempts:
+        try:
+            review, _ = _call(remote, settings, "mod_quiz_get_attempt_review", attemptid=attempt)
+        except _Refusal as refusal:
+            if refusal.code in _DENIED:
+                raise
+            continue  # not finished yet, or taken away since: it comes again when it changes
+        learner, quiz = learners.get(review["attempt"]["userid"]), quizzes.get(review["attempt"]["quiz"])
+        if learner and quiz:
+            yield from told.attempt(course, quiz, learner, review)
+    yield from _grades(remote, settings, course, learners, since)
+    for learner in learners.values():
+        if changed.anything or not since or learner.get("lastcourseaccess", 0) >= since:
+            statuses, _ = _call(
+                remote,
+                settings,
+                "core_completion_get_activities_completion_status",
+                courseid=course.id,
+                userid=learner["id"],
+            )
+            for status in statuses["statuses"]:
+                if status["cmid"] in modules and status["timecompleted"] >= max(since, 1):
+                    yield from told.completion(course, modules[status["cmid"]], learner, status)
+
+
+def _changes(remote: Api, settings: Moodle, course: int, since: int) -> _Changed:
+    answer, _ = _call(remote, settings, "core_course_get_updates_since", courseid=course, since=max(since, 1))
+    attempts = {
+        attempt
+        for instance in answer["instances"]
+        for update in instance["updates"]
+        if update["name"] in ("attempts", "userattempts")
+        for attempt in update.get("itemids", ())
+    }
+    return _Changed(sorted(attempts), bool(answer["instances"]))
+
+
+def _learners(remote: Api, settings: Moodle, course: int) -> Iterator[dict[str, Any]]:
+    start = 0
+    while True:
+        paging = [{"name": "limitfrom", "value": start}, {"name": "limitnumber", "value": _AT_ONCE}]
+        users, _ = _call(remote, settings, "core_enrol_get_enrolled_users", courseid=course, options=paging)
+        yield from users
+        if len(users) < _AT_ONCE:
+            return
+        start += _AT_ONCE
+
+
+def _grades(
+    remote: Api, settings: Moodle, course: told.Course, learners: dict[int, dict[str, Any]], since: int
+) -> Iterator[Statement]:
+    # Without includenotenrolledcourses a token whose user is not enrolled gets a warning in place of assignments.
+    answer, _ = _call(
+        remote, settings, "mod_assign_get_assignments", courseids=[course.id], includenotenrolledcourses=1
+    )
+    assignments = {one["id"]: one for each in answer["courses"] for one in each["assignments"]}
+    if not assignments:
+        return
+    answer, _ = _call(remote, settings, "mod_assign_get_grades", assignmentids=sorted(assignments), since=since)
+    for graded in answer["assignments"]:
+        for grade in graded["grades"]:
+            if grade["userid"] in learners:
+                yield from told.grade(course, assignments[graded["assignmentid"]], learners[grade["userid"]], grade)
+
+
+def _call(remote: Api, settings: Moodle, function: str, **arguments: Any) -> tuple[Any, int]:
+    """The answer of a web service function, and when it was given (seconds since 1970, by Moodle's clock)."""
+    form = {"wstoken": settings.token, "wsfunction": function, "moodlewsrestformat": "json", **_flat("", arguments)}
+    answer, headers = remote.post("webservice/rest/server.php", form)
+    if isinstance(answer, dict) and "exception" in answer:
+        refusal = _Refusal(function, answer)
+        if refusal.code in _DENIED:
+            raise SettingsError(
+                f"{refusal} ({refusal.code})",
+                "Make a token whose service holds the functions that docs/sources/moodle.md lists.",
+            )
+        raise refusal
+    date = headers.get("date")
+    return answer, int(parsedate_to_datetime(date).timestamp()) if date else 0
+
+
+def _flat(name: str, value: Any) -> dict[str, str]:
+    """Nested arguments as Moodle's REST server reads them: a[0][b]=…"""
+    if isinstance(value, dict):
+        pairs = [(f"{name}[{key}]" if name else key, one) for key, one in value.items()]
+    elif isinstance(value, list):
+        pairs = [(f"{name}[{number}]", one) for number, one in enumerate(value)]
+    else:
+        return {name: str(value)}
+    return {key: text for place, one in pairs for key, text in _flat(place, one).items()}

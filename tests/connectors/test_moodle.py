@@ -1,0 +1,171 @@
+"""Reading a Moodle by its web services, as a Moodle 5.1 answered them."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+
+from connectors.sources.moodle import Moodle, events
+from schemas.errors import SettingsError
+from schemas.xapi import Statement, is_valid
+from tests.conftest import SHARED
+from tests.home import Home
+
+
+class Recorded:
+    """A server that gives the recorded answer of each call. Answers may be changed; calls are counted."""
+
+    def __init__(self) -> None:
+        recording = json.loads((SHARED / "fixtures" / "moodle-webservice-pull.json").read_text("utf-8"))
+        self.calls: list[tuple[str, dict[str, str]]] = []
+        self.changed: dict[str, Any] = {}
+        outer = self
+
+        def answer(function: str, form: dict[str, str]) -> Any:
+            if form.pop("wstoken") != "good-token":
+                return next(one["response"] for one in recording["calls"] if one["note"] == "a wrong token")
+            if function in outer.changed:
+                return outer.changed[function]
+            for one in recording["calls"]:
+                # "since" is the only argument that moves; paging of a course of three is no matter.
+                wanted = {
+                    key: str(value)
+                    for key, value in one["arguments"].items()
+                    if not isinstance(value, list) and key != "since"
+                }
+                lists = {
+                    f"{key}[{n}]": str(v)
+                    for key, value in one["arguments"].items()
+                    if isinstance(value, list)
+                    for n, v in enumerate(value)
+                }
+                sent = {key: value for key, value in form.items() if key != "since" and not key.startswith("options")}
+                if one["function"] == function and sent == {**wanted, **lists} and one["note"] != "a wrong token":
+                    return one["response"]
+            return {
+                "exception": "x",
+                "errorcode": "invalidrecordunknown",
+                "message": f"nothing recorded for {function} {form}",
+            }
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                form = dict(parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))
+                function = form.pop("wsfunction")
+                assert form.pop("moodlewsrestformat") == "json"
+                outer.calls.append((function, dict(form)))
+                body = json.dumps(answer(function, form)).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def moodle() -> Iterator[Recorded]:
+    if not (SHARED / "fixtures" / "moodle-webservice-pull.json").exists():
+        pytest.skip("the recorded answers of a Moodle are not here")
+    one = Recorded()
+    # Only the course whose contents were recorded; one learner's completion was not.
+    courses = [
+        {"id": 1, "format": "site", "fullname": "Test"},
+        {"id": 3, "format": "topics", "fullname": "Generative models in practice"},
+    ]
+    one.changed = {"core_course_get_courses": courses}
+    yield one
+    one.close()
+
+
+def read(
+    moodle: Recorded, cursor: dict[str, Any] | None = None, token: str = "good-token", **changes: Any
+) -> list[tuple[Statement, Any]]:
+    return list(events((Moodle("campus", moodle.url, token, **changes),), cursor))
+
+
+@pytest.fixture
+def complete(moodle: Recorded) -> Recorded:
+    """With the completion of each learner."""
+    states = {"statuses": [{"cmid": 5, "state": 1, "timecompleted": 1795485313}, {"cmid": 4, "state": 3, "timecompleted": 1795485314},
+                           {"cmid": 6, "state": 0, "timecompleted": 0}, {"cmid": 6, "state": 1, "timecompleted": 1795485313, "istrackeduser": False}]}  # fmt: skip
+    moodle.changed["core_completion_get_activities_completion_status"] = states
+    return moodle
+
+
+def test_what_learners_did_becomes_valid_statements(complete: Recorded) -> None:
+    found = [statement for statement, _ in read(complete)]
+    assert all(is_valid(one) for one in found)
+    by_verb: dict[str, list[Statement]] = {}
+    for one in found:
+        by_verb.setdefault(one["verb"]["display"]["en"], []).append(one)
+    answered = by_verb["answered"]
+    assert len(answered) == 4 * 3  # four attempts at three questions
+    ada = [one for one in answered if one["actor"]["account"]["name"] == "ada"]
+    assert [one["result"]["success"] for one in ada] == [True] * 3
+    assert ada[0]["object"]["id"].endswith("/mod/quiz/view.php?id=4#question-1")
+    assert ada[0]["object"]["definition"]["interactionType"] == "true-false"
+    assert ada[0]["context"]["contextActivities"]["grouping"][0]["id"].endswith("/course/view.php?id=3")
+    (grade,) = by_verb["scored"]
+    assert grade["result"]["score"] == {"scaled": 0.825, "raw": 82.5, "min": 0, "max": 100}
+    attempts = [one for one in by_verb["completed"] if "registration" in one["context"]]
+    scaled = {(one["actor"]["account"]["name"], one["result"]["score"]["scaled"]) for one in attempts}
+    assert scaled == {("ada", 1.0), ("grace", 0.6), ("alan", 0.0), ("alan", round(1 / 3, 6))}
+    completions = [one for one in by_verb["completed"] if "registration" not in one["context"]]
+    assert len(completions) == 2 * 4  # of everyone enrolled
+    assert {one["result"].get("success") for one in completions} == {None, False}
+
+
+def test_the_next_read_brings_only_what_changed(complete: Recorded) -> None:
+    cursor = read(complete)[-1][1]
+    assert set(cursor["campus"]) == {"3"}
+    complete.calls.clear()
+    complete.changed["core_course_get_updates_since"] = {"instances": []}
+    complete.changed["mod_assign_get_grades"] = {"assignments": []}
+    assert read(complete, cursor) == []
+    assert len(complete.calls) <= 7
+    assert next(form for name, form in complete.calls if name == "core_course_get_updates_since")["since"] == str(
+        cursor["campus"]["3"]
+    )
+    complete.changed["core_course_get_updates_since"] = {
+        "instances": [{"id": 4, "updates": [{"name": "userattempts", "itemids": [2, 9999]}]}]
+    }
+    found = [statement for statement, _ in read(complete, cursor)]
+    assert {one["actor"]["account"]["name"] for one in found} == {"grace"}
+    assert len(found) == 4
+
+
+def test_what_the_token_may_not_is_told(moodle: Recorded) -> None:
+    with pytest.raises(SettingsError, match="invalidtoken") as raised:
+        read(moodle, token="bad-token")
+    assert "bad-token" not in str(raised.value)
+    with pytest.raises(SettingsError, match="no course 7"):
+        read(moodle, courses=(7,))
+    moodle.changed["mod_quiz_get_attempt_review"] = {"exception": "x", "errorcode": "accessexception", "message": "no"}
+    with pytest.raises(SettingsError, match="accessexception"):
+        read(moodle)
+
+
+def test_it_is_read_by_the_command(complete: Recorded, home: Home) -> None:
+    (home.folder / "token").write_text("good-token\n")
+    toml = home.folder / "proficio.toml"
+    toml.write_text(
+        toml.read_text("utf-8")
+        + f'\n[[sources.moodle]]\nname = "campus"\nurl = "{complete.url}"\ntoken_file = "token"\n'
+    )
+    appended = json.loads(home("pull", "moodle", "--json"))["appended"]
+    home("land")
+    assert len(home.rows()) == appended > 20

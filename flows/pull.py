@@ -11,7 +11,7 @@ import orjson
 
 from connectors.event_log import EventLog
 from connectors.sources import SOURCES, Cursor
-from connectors.sources.files import pieces
+from connectors.sources.files import Piece, pieces
 from connectors.sources.git import GitSource
 from connectors.sources.lrs import Lrs
 from connectors.sources.moodle import Moodle
@@ -42,24 +42,31 @@ def ingest(
 
     What is no JSON object goes to the dead letters with its line. InputError for a file that is empty or breaks off.
     """
-    appended = rejected = 0
+    judged = (_judged(piece, source) for piece in pieces(path, settings.event_log.max_record_bytes))
+    return append(settings, source, judged, progress)
+
+
+def append(settings: Settings, source: str, records: Iterator[tuple[str, Record]], progress: Progress) -> Pulled:
+    """Append records, each to its topic: statements, or dead letters."""
+    counts = {STATEMENTS: 0, REJECTED: 0}
     with event_log(settings) as log:
-        for batch in batches(pieces(path, settings.event_log.max_record_bytes)):
-            good, bad = [], []
-            for piece in batch:
-                try:
-                    if piece.fault:
-                        raise RefusedStatement("size", "", piece.fault)
-                    good.append(Record(key_of(parse(piece.value)[0]), piece.value, {"source": source}))
-                except RefusedStatement as refusal:
-                    bad.append(record_of(piece.where, piece.value, refusal.rejection, {"source": source}))
-            if good:
-                log.append(STATEMENTS, good)
-            if bad:
-                log.append(REJECTED, bad)
-            appended, rejected = appended + len(good), rejected + len(bad)
+        for batch in batches(records):
+            for topic in counts:
+                of_topic = [record for name, record in batch if name == topic]
+                if of_topic:
+                    log.append(topic, of_topic)
+                counts[topic] += len(of_topic)
             progress(len(batch))
-    return Pulled(source, appended, rejected)
+    return Pulled(source, counts[STATEMENTS], counts[REJECTED])
+
+
+def _judged(piece: Piece, source: str) -> tuple[str, Record]:
+    try:
+        if piece.fault:
+            raise RefusedStatement("size", "", piece.fault)
+        return STATEMENTS, Record(key_of(parse(piece.value)[0]), piece.value, {"source": source})
+    except RefusedStatement as refusal:
+        return REJECTED, record_of(piece.where, piece.value, refusal.rejection, {"source": source})
 
 
 def pull(

@@ -9,8 +9,8 @@ import orjson
 
 from connectors.sources.tables import rows
 from flows.dead_letters import record_of
-from flows.opening import event_log, repairs
-from flows.pull import Progress, Pulled, batches
+from flows.opening import repairs
+from flows.pull import Progress, Pulled, append
 from flows.settings import Settings
 from schemas.errors import InputError
 from schemas.mapping import Mapping, parse_mapping
@@ -34,22 +34,14 @@ def ingest_table(
     settings: Settings, path: Path, mapping_file: Path, source: str = "file", progress: Progress = lambda count: None
 ) -> Pulled:
     """Append the rows of a table as statements, as a mapping says; rows that it does not fit go to the dead letters."""
-    appended = rejected = 0
-    with event_log(settings) as log:
-        for batch in batches(_mapped(path, _mapping(mapping_file))):
-            good = [
-                Record(key_of(one.statement), orjson.dumps(one.statement), {"source": source})
-                for one in batch
-                if one.statement
-            ]
-            bad = [record_of(one.where, one.row, one.refusal, {"source": source}) for one in batch if one.refusal]
-            if good:
-                log.append(STATEMENTS, good)
-            if bad:
-                log.append(REJECTED, bad)
-            appended, rejected = appended + len(good), rejected + len(bad)
-            progress(len(batch))
-    return Pulled(source, appended, rejected)
+    mapped = _mapped(path, _mapping(mapping_file))
+    return append(settings, source, (_judged(one, source) for one in mapped if one.statement or one.refusal), progress)
+
+
+def _judged(one: "_Mapped", source: str) -> tuple[str, Record]:
+    if one.refusal:
+        return REJECTED, record_of(one.where, one.row, one.refusal, {"source": source})
+    return STATEMENTS, Record(key_of(one.statement or {}), orjson.dumps(one.statement), {"source": source})
 
 
 def try_table(settings: Settings, path: Path, mapping_file: Path, shown: int = 10) -> Trial:

@@ -2,10 +2,8 @@
 
 import json
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,39 +16,21 @@ from schemas.errors import InputError, SettingsError, UnavailableError
 from schemas.xapi import Statement, is_valid
 from tests.connectors.test_receiver import Server, statement
 from tests.home import Home
+from tests.http_server import Answer, HttpServer
 
-Answer = tuple[int, dict[str, str], bytes]
 
+class Scripted(HttpServer):
+    """Gives one answer after the other, and keeps what it was asked."""
 
-class Scripted:
-    """An HTTP server that gives one answer after the other, and keeps what it was asked."""
+    def __init__(self, *answers: Answer) -> None:
+        super().__init__()
+        self.url += "/xapi"
+        self.asked: list[tuple[str, str | None]] = []
+        self._left = list(answers)
 
-    def __init__(self, *answers: Answer | Callable[[str], Answer]) -> None:
-        asked: list[tuple[str, str | None]] = []
-        left = list(answers)
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                asked.append((self.path, self.headers.get("Authorization")))
-                answer = left.pop(0) if len(left) > 1 else left[0]
-                status, headers, body = answer(self.path) if callable(answer) else answer
-                self.send_response(status)
-                for name, value in {"Content-Length": str(len(body)), **headers}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.asked = asked
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/xapi"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def answer(self, path: str, headers: dict[str, str], body: bytes) -> Answer:
+        self.asked.append((path, headers.get("Authorization")))
+        return self._left.pop(0) if len(self._left) > 1 else self._left[0]
 
 
 @pytest.fixture

@@ -1,79 +1,53 @@
 """Reading a Moodle by its web services, as a Moodle 5.1 answered them."""
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
 
-from connectors.sources.moodle import Moodle, events
+from connectors.sources.moodle import Moodle, _flat, events
 from schemas.errors import SettingsError
 from schemas.xapi import Statement, is_valid
 from tests.conftest import SHARED
 from tests.home import Home
+from tests.http_server import Answer, HttpServer
 
 
-class Recorded:
-    """A server that gives the recorded answer of each call. Answers may be changed; calls are counted."""
+class Recorded(HttpServer):
+    """Gives the recorded answer of each call. Answers may be changed; calls are kept."""
 
     def __init__(self) -> None:
+        super().__init__()
         recording = json.loads((SHARED / "fixtures" / "moodle-webservice-pull.json").read_text("utf-8"))
+        self._recorded = recording["calls"]
         self.calls: list[tuple[str, dict[str, str]]] = []
         self.changed: dict[str, Any] = {}
-        outer = self
 
-        def answer(function: str, form: dict[str, str]) -> Any:
-            if form.pop("wstoken") != "good-token":
-                return next(one["response"] for one in recording["calls"] if one["note"] == "a wrong token")
-            if function in outer.changed:
-                return outer.changed[function]
-            for one in recording["calls"]:
-                # "since" is the only argument that moves; paging of a course of three is no matter.
-                wanted = {
-                    key: str(value)
-                    for key, value in one["arguments"].items()
-                    if not isinstance(value, list) and key != "since"
-                }
-                lists = {
-                    f"{key}[{n}]": str(v)
-                    for key, value in one["arguments"].items()
-                    if isinstance(value, list)
-                    for n, v in enumerate(value)
-                }
-                sent = {key: value for key, value in form.items() if key != "since" and not key.startswith("options")}
-                if one["function"] == function and sent == {**wanted, **lists} and one["note"] != "a wrong token":
-                    return one["response"]
-            return {
-                "exception": "x",
-                "errorcode": "invalidrecordunknown",
-                "message": f"nothing recorded for {function} {form}",
-            }
+    def answer(self, path: str, headers: dict[str, str], body: bytes) -> Answer:
+        form = dict(parse_qsl(body.decode()))
+        function = form.pop("wsfunction")
+        assert form.pop("moodlewsrestformat") == "json"
+        self.calls.append((function, dict(form)))
+        return 200, {}, json.dumps(self._of(function, form)).encode()
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                form = dict(parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))
-                function = form.pop("wsfunction")
-                assert form.pop("moodlewsrestformat") == "json"
-                outer.calls.append((function, dict(form)))
-                body = json.dumps(answer(function, form)).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def _of(self, function: str, form: dict[str, str]) -> Any:
+        if form.pop("wstoken") != "good-token":
+            return next(one["response"] for one in self._recorded if one["note"] == "a wrong token")
+        if function in self.changed:
+            return self.changed[function]
+        # "since" is the only argument that moves; paging of a course of four is no matter.
+        sent = {key: value for key, value in form.items() if key != "since" and not key.startswith("options")}
+        for one in self._recorded:
+            recorded = {key: value for key, value in _flat("", one["arguments"]).items() if key != "since"}
+            if one["function"] == function and sent == recorded and one["note"] != "a wrong token":
+                return one["response"]
+        return {
+            "exception": "x",
+            "errorcode": "invalidrecordunknown",
+            "message": f"nothing recorded for {function} {form}",
+        }
 
 
 @pytest.fixture

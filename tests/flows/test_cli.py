@@ -144,7 +144,7 @@ def test_settings_that_are_wrong_are_told_with_what_was_meant(home: Home) -> Non
 def test_git_paths_and_sources_that_are_wrong(home: Home) -> None:
     assert "no Git repository" in home("pull", "git", str(home.folder), expect=4)
     assert "There is no source" in home("pull", "svn", expect=3)
-    assert "no repositories" in home("pull", "git", expect=3)
+    assert "git has nothing to read" in home("pull", "git", expect=3)
 
 
 def test_a_broker_that_is_down_and_a_person_nobody_knows(home: Home) -> None:

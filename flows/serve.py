@@ -35,7 +35,8 @@ def serve(settings: Settings, host: str, port: int, tell: Callable[[str], None])
         intake = Intake(log, store)
         receiver = Receiver(
             intake, store, clients(settings), settings.home / "attachments", chosen.authority_home, chosen.max_body_bytes,
-            chosen.max_statements, chosen.body_seconds, repairs(settings), chosen.repaired_clients,
+            chosen.max_statements, chosen.body_seconds, chosen.rate,
+            settings.event_log.max_record_bytes, repairs(settings), chosen.repaired_clients,
         )  # fmt: skip
         tell(f"The receiver listens on http://{host}:{bound.getsockname()[1]}/xapi/; Ctrl-C ends it.")
         try:

@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import binascii
+import math
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,6 +14,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 import orjson
+from limits import parse as parse_rate
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -29,6 +34,7 @@ from transforms.statement_terms import in_form
 from transforms.statements import RefusedStatement, parse, validate
 
 VERSIONS = {"1.0.3": "1.0.3", "2.0": "2.0.0"}
+_ADDED = 5_000  # bytes at most that the receiver adds to a statement: id, stored, authority
 _NOT_SERVED = ("activities/state", "activities/profile", "activities", "agents/profile", "agents")
 
 
@@ -44,12 +50,22 @@ class Receiver:
     max_body_bytes: int = 20_000_000
     max_statements: int = 5_000
     body_seconds: float = 60
+    rate: str = "30000/minute"
+    max_record_bytes: int = 1_000_000  # of the event log
     repairs: tuple[Repair, ...] = ()
     repaired_clients: frozenset[str] = field(default_factory=frozenset)
 
 
 def application(receiver: Receiver) -> Starlette:
     """The application. An answer 200 or 204 to a statement means that the event log has it durably."""
+    limiter, rate = MovingWindowRateLimiter(MemoryStorage()), parse_rate(receiver.rate)
+
+    async def client_of(request: Request) -> Client:
+        client = await _client(receiver, request)
+        if not limiter.hit(rate, client.name):
+            wait = limiter.get_window_stats(rate, client.name).reset_time - time.time()
+            raise Refused(429, f"a client may ask {rate}", {"Retry-After": str(max(1, math.ceil(wait)))})
+        return client
 
     async def about(_: Request) -> Response:
         return _json({"version": ["1.0.3", "2.0.0"], "extensions": {}})
@@ -58,7 +74,7 @@ def application(receiver: Receiver) -> Starlette:
         return _json({"status": "ok"})
 
     async def statements(request: Request) -> Response:
-        client = await _client(receiver, request)
+        client = await client_of(request)
         try:
             async with asyncio.timeout(receiver.body_seconds):
                 body = await read_body(request.stream(), request.headers.get("content-length"), receiver.max_body_bytes)
@@ -76,7 +92,7 @@ def application(receiver: Receiver) -> Starlette:
         return answer
 
     async def not_served(request: Request) -> Response:
-        await _client(receiver, request)
+        await client_of(request)
         raise Refused(501, "this receiver serves statements; states, profiles and agents it does not")
 
     return Starlette(
@@ -103,8 +119,7 @@ def _told_plainly(endpoint: Endpoint) -> Endpoint:
             answer = await endpoint(request)
         except Refused as refusal:
             answer = _json({"error": refusal.reason}, refusal.status)
-            if refusal.status == 401:
-                answer.headers["WWW-Authenticate"] = 'Basic realm="xAPI", charset="UTF-8"'
+            answer.headers.update(refusal.headers)
         except ConflictError as conflict:
             answer = _json({"error": str(conflict)}, 409)
         except RefusedStatement as refusal:
@@ -132,7 +147,8 @@ async def _client(receiver: Receiver, request: Request) -> Client:
     if scheme.lower() == "basic" and colon:
         found = await asyncio.to_thread(receiver.clients.verified, name, secret)
     if found is None:
-        raise Refused(401, "credentials of a client are needed")
+        challenge = {"WWW-Authenticate": 'Basic realm="xAPI", charset="UTF-8"'}
+        raise Refused(401, "credentials of a client are needed", challenge)
     return found
 
 
@@ -178,6 +194,11 @@ def _statements(
     for one in given:
         if version_of(one, meant.version) != meant.version:
             raise Refused(400, f"the statement's version is not the request's, {VERSIONS[meant.version]}")
+        if (
+            len(text) > receiver.max_record_bytes - _ADDED
+            and len(orjson.dumps(one)) > receiver.max_record_bytes - _ADDED
+        ):
+            raise Refused(413, f"a statement may have {receiver.max_record_bytes - _ADDED:,} bytes")
         validate(one, receiver.repairs if client.name in receiver.repaired_clients else (), meant.version)
     ids = [one["id"].lower() for one in given if "id" in one]
     if len(set(ids)) < len(ids):

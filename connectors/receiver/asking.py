@@ -22,11 +22,11 @@ MOST = 1_000  # statements in one answer
 
 
 class Refused(Exception):
-    """A request that is not served: the status and the reason in words."""
+    """A request that is not served: the status, the reason in words, headers that go with it."""
 
-    def __init__(self, status: int, reason: str) -> None:
+    def __init__(self, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(reason)
-        self.status, self.reason = status, reason
+        self.status, self.reason, self.headers = status, reason, headers or {}
 
 
 @dataclass(frozen=True)

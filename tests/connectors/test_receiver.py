@@ -257,6 +257,8 @@ def test_bodies_that_are_too_large_are_cut_off(server: Server) -> None:
     with server.client() as lms:
         answer = lms.post("/statements", content=b"[" + b" " * 20_000_001, headers={"Content-Type": "application/json"})
         assert answer.status_code == 413
+        large = statement(result={"response": "x" * 999_000})
+        assert lms.post("/statements", json=[statement(), large]).status_code == 413
 
         def endless() -> Iterator[bytes]:
             for _ in range(30):
@@ -277,6 +279,15 @@ def test_a_body_that_never_ends_is_cut_off(tmp_path: Path) -> None:
 
     with server.client() as lms:
         assert lms.post("/statements", content=slow(), headers={"Content-Type": "application/json"}).status_code == 408
+    server.stop()
+
+
+def test_a_client_that_asks_too_much_is_told_when_to_come_again(tmp_path: Path) -> None:
+    server = Server(tmp_path, PROFICIO_RECEIVER__RATE="3/minute")
+    with server.client("auditor") as auditor, server.client() as lms:
+        assert [auditor.get("/statements").status_code for _ in range(4)] == [200, 200, 200, 429]
+        assert 0 < int(auditor.get("/statements").headers["retry-after"]) <= 60
+        assert lms.get("/statements").status_code == 200
     server.stop()
 
 

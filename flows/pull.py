@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -17,7 +17,7 @@ from connectors.sources.lrs import Lrs
 from connectors.sources.moodle import Moodle
 from flows.dead_letters import record_of
 from flows.opening import event_log, secret
-from flows.settings import Settings
+from flows.settings import Settings, SourcesSettings
 from schemas.errors import InputError, ProficioError, SettingsError
 from schemas.records import REJECTED, STATEMENTS, Record
 from transforms.statements import RefusedStatement, key_of, parse
@@ -82,7 +82,7 @@ def pull(
             return pull(settings, name, repositories, opened, progress)
     if name not in SOURCES:
         raise SettingsError(f"There is no source {name!r}.", f"Sources are: {', '.join(SOURCES)}.")
-    chosen = _GIVEN[name](settings, repositories)
+    chosen = _GIVEN[name].of(settings, repositories)
     if chosen is None:
         raise SettingsError(
             f"The source {name} has nothing to read.", f"Set sources.{name}; `proficio init` shows how."
@@ -103,8 +103,7 @@ def pull(
 
 def configured(settings: Settings) -> list[str]:
     """The sources that the settings give something to read."""
-    given = {"git": settings.sources.git.repositories, "lrs": settings.sources.lrs, "moodle": settings.sources.moodle}
-    return [name for name in SOURCES if given[name]]
+    return [name for name, given in _GIVEN.items() if given.anything(settings.sources)]
 
 
 def sources(settings: Settings) -> list[dict[str, Any]]:
@@ -142,8 +141,18 @@ def _moodle(settings: Settings, _: tuple[str, ...]) -> tuple[Moodle, ...] | None
     ) or None  # fmt: skip
 
 
-# What the settings give each source to read; None for nothing.
-_GIVEN: dict[str, Callable[[Settings, tuple[str, ...]], Any]] = {"git": _git, "lrs": _lrs, "moodle": _moodle}
+class _Given(NamedTuple):
+    """What the settings give a source to read: whether anything, and what `events` takes (None: nothing)."""
+
+    anything: Callable[[SourcesSettings], Any]
+    of: Callable[[Settings, tuple[str, ...]], Any]
+
+
+_GIVEN = {
+    "git": _Given(lambda sources: sources.git.repositories, _git),
+    "lrs": _Given(lambda sources: sources.lrs, _lrs),
+    "moodle": _Given(lambda sources: sources.moodle, _moodle),
+}
 
 
 def batches(items: Iterator[Any]) -> Iterator[list[Any]]:

@@ -1,6 +1,7 @@
 """Serving: the xAPI receiver over the event log of the settings."""
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from connectors.receiver.app import Receiver, application
@@ -31,24 +32,23 @@ def serve(settings: Settings, host: str, port: int, tell: Callable[[str], None])
             bound.listen(1_024)
         except OSError as error:
             raise UnavailableError(f"{host}:{port} cannot be listened on: {error}", "Choose another --port.") from error
-        store = StatementStore(_file(settings))
-        intake = Intake(log, store)
-        receiver = Receiver(
-            intake, store, clients(settings), settings.home / "attachments", chosen.authority_home, chosen.max_body_bytes,
-            chosen.max_statements, chosen.body_seconds, chosen.rate,
-            settings.event_log.max_record_bytes, repairs(settings), chosen.repaired_clients,
-        )  # fmt: skip
-        tell(f"The receiver listens on http://{host}:{bound.getsockname()[1]}/xapi/; Ctrl-C ends it.")
-        try:
+        with (
+            closing(clients(settings)) as known,
+            closing(StatementStore(_file(settings))) as store,
+            closing(Intake(log, store)) as intake,
+        ):
+            receiver = Receiver(
+                intake, store, known, settings.home / "attachments", chosen.authority_home, chosen.max_body_bytes,
+                chosen.max_statements, chosen.body_seconds, chosen.rate, settings.event_log.max_record_bytes,
+                repairs(settings), chosen.repaired_clients,
+            )  # fmt: skip
+            tell(f"The receiver listens on http://{host}:{bound.getsockname()[1]}/xapi/; Ctrl-C ends it.")
             uvicorn.Server(
                 uvicorn.Config(
                     application(receiver), log_level="warning", access_log=False, server_header=False, lifespan="off",
                     timeout_keep_alive=30, timeout_graceful_shutdown=10, h11_max_incomplete_event_size=65_536,
                 )
             ).run([bound])  # fmt: skip
-        finally:
-            intake.close()
-            store.close()
 
 
 def _file(settings: Settings) -> Path:

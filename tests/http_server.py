@@ -1,6 +1,7 @@
 """A real HTTP server on loopback, in a thread of the test."""
 
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -8,15 +9,13 @@ Answer = tuple[int, dict[str, str], bytes]
 
 
 class HttpServer:
-    """Answers what `answer` says; `url` is where it listens."""
+    """Answers what `answer` says of a path, headers and body; `url` is where it listens."""
 
-    def __init__(self) -> None:
-        outer = self
-
+    def __init__(self, answer: Callable[[str, dict[str, str], bytes], Answer]) -> None:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                status, headers, content = outer.answer(self.path, dict(self.headers), body)
+                status, headers, content = answer(self.path, dict(self.headers), body)
                 self.send_response(status)
                 for name, value in {"Content-Length": str(len(content)), **headers}.items():
                     self.send_header(name, value)
@@ -31,10 +30,6 @@ class HttpServer:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def answer(self, path: str, headers: dict[str, str], body: bytes) -> Answer:
-        """Status, headers and body for a request."""
-        raise NotImplementedError
 
     def close(self) -> None:
         self._server.shutdown()

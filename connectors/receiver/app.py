@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email.utils import formatdate
 from hashlib import sha1
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from connectors.receiver import attachments
-from connectors.receiver.asking import Asked, Refused, Wanted, asked, read_body, statement_ids, wanted
+from connectors.receiver.asking import Asked, Refused, Wanted, asked, read_body, statement_id, wanted
 from connectors.receiver.clients import Client, Clients
 from connectors.receiver.intake import ConflictError, Intake
 from connectors.receiver.store import Kept, StatementStore
@@ -75,6 +76,7 @@ def application(receiver: Receiver) -> Starlette:
 
     async def statements(request: Request) -> Response:
         client = await client_of(request)
+        through = receiver.intake.consistent_through()
         try:
             async with asyncio.timeout(receiver.body_seconds):
                 body = await read_body(request.stream(), request.headers.get("content-length"), receiver.max_body_bytes)
@@ -88,7 +90,7 @@ def application(receiver: Receiver) -> Starlette:
         else:
             answer = await _get(receiver, client, meant)
         answer.headers["X-Experience-API-Version"] = VERSIONS[meant.version]
-        answer.headers["X-Experience-API-Consistent-Through"] = _told(datetime.now(UTC))
+        answer.headers["X-Experience-API-Consistent-Through"] = _timestamp(through)
         return answer
 
     async def not_served(request: Request) -> Response:
@@ -153,9 +155,9 @@ async def _client(receiver: Receiver, request: Request) -> Client:
 
 
 async def _put(receiver: Receiver, client: Client, meant: Asked) -> Response:
-    statement_id = statement_ids(meant)
+    own_id = statement_id(meant)
     given, contents = _statements(receiver, client, meant, single=True)
-    if given[0].setdefault("id", statement_id).lower() != statement_id:
+    if given[0].setdefault("id", own_id).lower() != own_id:
         raise Refused(400, "the statement's id is not the parameter statementId")
     await _take(receiver, client, meant, given, contents)
     return Response(status_code=204)
@@ -213,17 +215,16 @@ def _pieces(text: bytes, single: bool, most: int) -> list[Statement]:
         return [parse(text)[0]]
     if single:
         raise Refused(400, "a PUT has one statement")
-    try:
-        array = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise Refused(400, f"expected JSON in UTF-8; {error}") from None
+    whole, _ = parse(b'{"statements":%b}' % text)
+    if set(whole) != {"statements"}:
+        raise Refused(400, "expected one JSON array")
+    array: list[Any] = whole["statements"]
     if len(array) > most:
         raise Refused(413, f"a request may have {most:,} statements; this one has {len(array):,}")
-    parse(b'{"statements":%b}' % text)  # for keys that stand twice
     for one in array:
         if not isinstance(one, dict):
             raise Refused(400, f"a statement is a JSON object; found {type(one).__name__}")
-    return list(array)
+    return array
 
 
 async def _get(receiver: Receiver, client: Client, meant: Asked) -> Response:
@@ -237,9 +238,7 @@ async def _get(receiver: Receiver, client: Client, meant: Asked) -> Response:
         if found is None or found.voided != want.voided or (own and found.client != own):
             raise Refused(404, f"there is no {'voided ' if want.voided else ''}statement {want.statement_id}")
         answer = _answer(receiver, want, [found], b"%b", languages)
-        answer.headers["Last-Modified"] = datetime.fromtimestamp(found.stored / 1e6, UTC).strftime(
-            "%a, %d %b %Y %H:%M:%S GMT"
-        )
+        answer.headers["Last-Modified"] = formatdate(found.stored / 1e6, usegmt=True)
         return answer
     kept = await asyncio.to_thread(receiver.store.search, want.search)
     page = kept[: want.search.limit]
@@ -265,5 +264,6 @@ def _json(content: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(content), status, media_type="application/json")
 
 
-def _told(moment: datetime) -> str:
+def _timestamp(microseconds: int) -> str:
+    moment = datetime.fromtimestamp(microseconds // 1_000_000, UTC).replace(microsecond=microseconds % 1_000_000)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

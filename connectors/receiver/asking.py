@@ -66,7 +66,8 @@ async def read_body(chunks: AsyncIterator[bytes], declared: str | None, most: in
 def asked(method: str, query: str, headers: Mapping[str, str], body: bytes) -> Asked:
     """A request as it is meant. A POST with the parameter `method` carries parameters and headers in a form (1.3)."""
     parameters = _parameters(query)
-    if method == "POST" and "method" in parameters:
+    is_alternate = method == "POST" and "method" in parameters
+    if is_alternate:
         if len(parameters) > 1:
             raise Refused(400, "in the alternate syntax, `method` is the only parameter of the query")
         form = _parameters(_text(body))
@@ -85,7 +86,7 @@ def asked(method: str, query: str, headers: Mapping[str, str], body: bytes) -> A
     else:
         resolved = Asked(method, parameters, headers, body)
     version = _version(resolved.headers)
-    if method != resolved.method and version == "2.0":
+    if is_alternate and version == "2.0":
         raise Refused(400, "version 2.0 has no alternate request syntax")
     return Asked(resolved.method, resolved.parameters, resolved.headers, resolved.body, version)
 
@@ -115,7 +116,7 @@ def wanted(asked: Asked, own: str | None) -> Wanted:
     )
 
 
-def statement_ids(asked: Asked) -> str:
+def statement_id(asked: Asked) -> str:
     """The statementId of a PUT, which has no other parameter."""
     if set(asked.parameters) != {"statementId"}:
         raise Refused(400, "a PUT has the parameter statementId, and no other")

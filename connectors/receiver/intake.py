@@ -55,6 +55,7 @@ class Intake:
         self._catch_up()
         self._last = store.newest()
         self._writes = 0
+        self._writing_since: int | None = None  # µs since 1970
         self._queue: SimpleQueue[_Submission | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name="intake", daemon=True)
         self._thread.start()
@@ -69,6 +70,11 @@ class Intake:
         done: Future[list[str]] = Future()
         self._queue.put(_Submission(statements, client, authority, version, done))
         return done
+
+    def consistent_through(self) -> int:
+        """The moment (µs since 1970) up to which every statement stored can be read, also by who reads from now on."""
+        now = time_ns() // 1000
+        return (self._writing_since or now) - 1
 
     def close(self) -> None:
         """Write what waits, and end."""
@@ -87,8 +93,10 @@ class Intake:
                     break
                 one = self._queue.get()
             ended = one is None
-            if together:
-                self._write(together)
+            # From here on a request that is given up cannot take its future back.
+            self._writing_since = time_ns() // 1000
+            self._write([each for each in together if each.done.set_running_or_notify_cancel()])
+            self._writing_since = None
 
     def _write(self, together: list[_Submission]) -> None:
         try:

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
@@ -51,7 +51,7 @@ class Search:
     client: str | None = None
     ascending: bool = False
     after: int | None = None
-    limit: int = field(default=100)
+    limit: int = 100
 
 
 class StatementStore:
@@ -190,8 +190,6 @@ class StatementStore:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.IntegrityError:
-            raise
         except (sqlite3.Error, OSError) as error:
             raise StorageError(
                 f"The receiver's statements in {self._path} cannot be read or written: {error}", "Check the disk."

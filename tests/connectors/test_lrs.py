@@ -23,12 +23,12 @@ class Scripted(HttpServer):
     """Gives one answer after the other, and keeps what it was asked."""
 
     def __init__(self, *answers: Answer) -> None:
-        super().__init__()
+        super().__init__(self._next)
         self.url += "/xapi"
         self.asked: list[tuple[str, str | None]] = []
         self._left = list(answers)
 
-    def answer(self, path: str, headers: dict[str, str], body: bytes) -> Answer:
+    def _next(self, path: str, headers: dict[str, str], body: bytes) -> Answer:
         self.asked.append((path, headers.get("Authorization")))
         return self._left.pop(0) if len(self._left) > 1 else self._left[0]
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from connectors.sources.moodle import Moodle, _flat, events
+from connectors.sources.moodle import Moodle, events
 from schemas.errors import SettingsError
 from schemas.xapi import Statement, is_valid
 from tests.conftest import SHARED
@@ -19,13 +19,13 @@ class Recorded(HttpServer):
     """Gives the recorded answer of each call. Answers may be changed; calls are kept."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(self._answer)
         recording = json.loads((SHARED / "fixtures" / "moodle-webservice-pull.json").read_text("utf-8"))
         self._recorded = recording["calls"]
         self.calls: list[tuple[str, dict[str, str]]] = []
         self.changed: dict[str, Any] = {}
 
-    def answer(self, path: str, headers: dict[str, str], body: bytes) -> Answer:
+    def _answer(self, path: str, headers: dict[str, str], body: bytes) -> Answer:
         form = dict(parse_qsl(body.decode()))
         function = form.pop("wsfunction")
         assert form.pop("moodlewsrestformat") == "json"
@@ -40,7 +40,12 @@ class Recorded(HttpServer):
         # "since" is the only argument that moves; paging of a course of four is no matter.
         sent = {key: value for key, value in form.items() if key != "since" and not key.startswith("options")}
         for one in self._recorded:
-            recorded = {key: value for key, value in _flat("", one["arguments"]).items() if key != "since"}
+            recorded = {}
+            for key, value in one["arguments"].items():
+                if isinstance(value, list):
+                    recorded |= {f"{key}[{number}]": str(each) for number, each in enumerate(value)}
+                elif key != "since":
+                    recorded[key] = str(value)
             if one["function"] == function and sent == recorded and one["note"] != "a wrong token":
                 return one["response"]
         return {

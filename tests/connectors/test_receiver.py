@@ -17,6 +17,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from connectors.event_log.sqlite import SqliteEventLog
+from connectors.receiver.intake import Intake
+from connectors.receiver.store import Search, StatementStore
+from schemas.records import STATEMENTS, Topic
 from tests.conftest import SHARED
 from tests.home import GOOD, Home
 
@@ -209,7 +213,19 @@ def test_what_is_not_understood_is_refused(server: Server, parameters: dict[str,
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[1]", b'{"a":1,"a":2}', b"\xff", b"null", b'[{"actor":', b"[" * 3000, b'[{"a":"\\ud800"}]']
+    "body",
+    [
+        b"",
+        b"{",
+        b"[1]",
+        b'{"a":1,"a":2}',
+        b"\xff",
+        b"null",
+        b'[{"actor":',
+        b"[" * 3000,
+        b'[],"b":[1]',
+        b'[{"a":"\\ud800"}]',
+    ],
 )
 def test_a_body_that_is_no_statement_is_refused(server: Server, body: bytes) -> None:
     with server.client() as lms:
@@ -226,6 +242,8 @@ def test_the_alternate_syntax_is_that_of_the_specification(server: Server) -> No
         assert got.json()["id"] == one["id"]
         assert bare.post("/xapi/statements?method=PUT&x=1", data=form).status_code == 400
         assert bare.get("/xapi/statements").status_code == 400  # no version
+        newer = {**form, "X-Experience-API-Version": "2.0.0"}
+        assert bare.post("/xapi/statements?method=PUT", data=newer).status_code == 400
 
 
 def test_attachments_come_and_go_in_parts(server: Server) -> None:
@@ -337,3 +355,38 @@ def test_what_was_answered_is_landed_once_though_the_receiver_is_killed(tmp_path
     assert len(answered) > 100
     assert answered <= set(landed) <= sent
     assert all(row["source"] == "lms" for row in server.home.rows())
+
+
+class SlowLog(SqliteEventLog):
+    """Appends only once it is let."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.create([Topic(STATEMENTS, 1)])
+        self.waiting, self.let = threading.Event(), threading.Event()
+
+    def append(self, topic: str, records: Any) -> int:
+        self.waiting.set()
+        assert self.let.wait(30)
+        return super().append(topic, records)
+
+
+def test_what_is_being_written_is_not_called_consistent_and_who_gives_up_stops_nobody(tmp_path: Path) -> None:
+    log, store = SlowLog(tmp_path / "events.db"), StatementStore(tmp_path / "receiver.db")
+    intake = Intake(log, store)
+    authority = {"account": {"homePage": "https://example.org", "name": "lms"}}
+    first = intake.submit([statement()], "lms", authority, "1.0.3")
+    assert log.waiting.wait(30)
+    through = intake.consistent_through()
+    given_up = intake.submit([statement()], "lms", authority, "1.0.3")
+    assert given_up.cancel()
+    assert not first.cancel()
+    third = intake.submit([statement()], "lms", authority, "1.0.3")
+    log.let.set()
+    kept = [store.get(ids[0]) for ids in (first.result(30), third.result(30))]
+    assert all(one and one.stored > through for one in kept)
+    intake.close()
+    assert intake.consistent_through() > through
+    assert len(store.search(Search())) == 2
+    store.close()
+    log.close()

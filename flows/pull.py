@@ -91,13 +91,12 @@ def pull(
     cursor = _read_cursor(cursor_file)
     appended = 0
     for batch in batches(SOURCES[name](chosen, cursor)):
-        log.append(
-            STATEMENTS,
-            [Record(key_of(one), orjson.dumps(one), {"source": name}) for one, _ in batch],
-        )
+        records = [Record(key_of(one), orjson.dumps(one), {"source": name}) for one, _ in batch if one]
+        if records:
+            log.append(STATEMENTS, records)
         _write_cursor(cursor_file, batch[-1][1])
-        appended += len(batch)
-        progress(len(batch))
+        appended += len(records)
+        progress(len(records))
     return Pulled(name, appended)
 
 

@@ -1,7 +1,8 @@
 """Sources: one file each, one function `events(settings, cursor)`, one line here.
 
 `events` yields statements with the cursor that covers them; the caller stores a cursor only after the event log has
-acknowledged everything up to it. A cursor is any JSON object; None starts from the beginning.
+acknowledged everything up to it. A cursor is any JSON object; None starts from the beginning. None in place of a statement
+moves the cursor alone.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from connectors.sources import git, lrs, moodle
 from schemas.xapi import Statement
 
 Cursor = dict[str, Any]
-Events = Callable[[Any, Cursor | None], Iterator[tuple[Statement, Cursor]]]
+Events = Callable[[Any, Cursor | None], Iterator[tuple[Statement | None, Cursor]]]
 
 SOURCES: dict[str, Events] = {
     "git": git.events,

@@ -67,12 +67,17 @@ class DbtProject:
 
     def _raise(self, command: str, results: list[dict[str, Any]]) -> None:
         failed = [one for one in results if one["status"] in ("error", "fail", "runtime error")]
-        lines = "\n".join(f"  {one['name']}: {' '.join(one['message'].split())[:300]}" for one in failed)
+        lines = "\n".join(f"  {one['name']}: {_shortened(' '.join(one['message'].split()))}" for one in failed)
         if any("No space left" in one["message"] or "Could not write" in one["message"] for one in failed):
             raise StorageError(f"dbt {command} found no room on the disk:\n{lines}", "Make room and run it again.")
         if command == "test":
             raise QualityError(f"{len(failed)} dbt tests failed:\n{lines}", "Look at the rows that the tests name.")
         raise ProficioError(f"dbt {command} failed:\n{lines}", f"The compiled SQL is under {self.folder / 'target'}.")
+
+
+def _shortened(message: str) -> str:
+    """The beginning, which says where, and the end, which says what: a message may hold a whole traceback."""
+    return message if len(message) <= 400 else f"{message[:150]} … {message[-250:]}"
 
 
 def _refresh(folder: Path, seeds: Mapping[str, str]) -> str:

@@ -1,7 +1,7 @@
 """Why a level is what it is, and what would change it: from the published marts, by the reference estimator."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,19 +12,11 @@ from flows.settings import Settings
 from schemas.errors import InputError
 from transforms.calibration import Calibration
 from transforms.estimator import Evidence, estimate, fold
+from transforms.explanation import Explanation
 
 _PARTS = """
 select * exclude (person) from mart where person = $1 order by abs(contribution) desc, statement_id
 """
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """A level (a row as `levels` gives it), what made it, largest first, and what each further outcome would make of it."""
-
-    level: dict[str, Any]
-    parts: list[dict[str, Any]]
-    changes: list[dict[str, Any]]
 
 
 def explain(settings: Settings, person: str, competency: str | None = None) -> list[Explanation]:
@@ -39,13 +31,12 @@ def explain(settings: Settings, person: str, competency: str | None = None) -> l
     key = rows[0]["person"]
     parts = parquet_rows(published(settings, "mart_explanations"), _PARTS, [key])
     in_use = calibration(settings, definitions(settings).framework)
-    pieces = [_piece(row) for row in evidence(settings, key)]
-    names = [row["competency"] for row in rows]
+    pieces = [_piece(row, in_use) for row in evidence(settings, key)]
     return [
         Explanation(
             row,
             [part for part in parts if part["competency"] == row["competency"]],
-            list(_changes(row["competency"], pieces, names, in_use)),
+            list(_changes(row["competency"], pieces, in_use)),
         )
         for row in chosen
     ]
@@ -57,20 +48,18 @@ def _is_meant(row: dict[str, Any], competency: str | None) -> bool:
     return competency.lower() in (row["competency"], row["competency_name"].lower())
 
 
-def _piece(row: dict[str, Any]) -> Evidence:
+def _piece(row: dict[str, Any], in_use: Calibration) -> Evidence:
     """A published piece of evidence, which counts as it stands there."""
     return Evidence(
         row["competency"], row["activity_id"], row["difficulty"], row["outcome"], row["weight"], row["occurred_at"],
-        row["statement_id"], row["slope"], row["guess"], row["slip"], repeats=row["statement_id"],
+        row["statement_id"], row["slope"], row["guess"], row["slip"],
+        in_use.practice_of(row["competency"]), repeats=row["statement_id"],
     )  # fmt: skip
 
 
-def _changes(
-    competency: str, pieces: list[Evidence], names: list[str], in_use: Calibration
-) -> Iterable[dict[str, Any]]:
+def _changes(competency: str, pieces: list[Evidence], in_use: Calibration) -> Iterable[dict[str, Any]]:
     """What one more graded activity at each level would make of the level, done well or not, right after the newest."""
     parameters = replace(in_use.parameters, slope=1.0)  # the slopes of published evidence hold it already
-    practice = {name: in_use.practice_of(name) for name in names}
     newest = max((piece.occurred_at for piece in pieces), default=None)
     if newest is None:
         return
@@ -78,9 +67,10 @@ def _changes(
         difficulty = in_use.parameters.difficulty(level) + in_use.difficulty_of(competency)
         for outcome in (1.0, 0.0):
             further = Evidence(
-                competency, "further", difficulty, outcome, 1.0, newest + timedelta(seconds=1), "further", in_use.parameters.slope
+                competency, "further", difficulty, outcome, 1.0, newest + timedelta(seconds=1), "further",
+                in_use.parameters.slope, practice=in_use.practice_of(competency),
             )  # fmt: skip
-            (found,) = estimate(fold([*pieces, further], parameters), [competency], parameters, practice)
+            (found,) = estimate(fold([*pieces, further], parameters), [competency], parameters)
             yield {
                 "pitched_level": level, "outcome": outcome, "level": found.level, "p_at_least": list(found.p_at_least),
                 "ability_mean": found.ability_mean,

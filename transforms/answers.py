@@ -20,8 +20,8 @@ class Answers:
 
     `person_starts` (people + 1) index answers, `row_starts` (answers + 1) index rows; `day` is one number an answer,
     everything from `competency` on one a row. `activity` is -1 where unknown; `retry` is 0 at the first attempt of a
-    person at an activity, 1 after a failure, 2 after a success; `pitch` is the cut of the level
-    that the activity is pitched at; `guess` and `slip` are NaN where the parameters decide.
+    person at an activity, 1 after a failure, 2 after a success; `earlier` counts the person's rows on the competency before;
+    `pitch` is the cut of the level that the activity is pitched at; `guess` and `slip` are NaN where the parameters decide.
     """
 
     competencies: tuple[str, ...]
@@ -37,6 +37,7 @@ class Answers:
     guess: Floats
     slip: Floats
     retry: Integers
+    earlier: Integers
 
     @property
     def people(self) -> int:
@@ -57,7 +58,7 @@ class Answers:
         """The answers of some people, by their positions."""
         answers = _ranges(self.person_starts, people)
         rows = _ranges(self.row_starts, answers)
-        columns = ("competency", "activity", "pitch", "outcome", "weight", "guess", "slip", "retry")
+        columns = ("competency", "activity", "pitch", "outcome", "weight", "guess", "slip", "retry", "earlier")
         return replace(
             self,
             person_starts=_starts(np.diff(self.person_starts)[people]),
@@ -149,7 +150,13 @@ def from_columns(
         guess=unknown if guess is None else np.asarray(guess, dtype=np.float64),
         slip=unknown if slip is None else np.asarray(slip, dtype=np.float64),
         retry=_retries(person_codes, competency_codes, activity_codes, np.asarray(outcome)) if retry is None else retry,
+        earlier=_earlier(person_codes, competency_codes),
     )
+
+
+def _earlier(person: Integers, competency: Integers) -> Integers:
+    """How many rows of the person on the competency came before each."""
+    return np.asarray(pd.Series(competency).groupby([person, competency]).cumcount(), dtype=np.int64)
 
 
 def _retries(person: Integers, competency: Integers, activity: Integers, outcome: Floats) -> Integers:

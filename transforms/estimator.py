@@ -7,7 +7,7 @@ later evidence and by time (power discounting, as in West and Harrison 1997, 6.3
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -68,10 +68,9 @@ class Parameters:
         """T[g, θ] = P(θ | g) by cell mass, so that a specific_sd below the step survives; rows sum to 1."""
         return np.array([self._cell_mass(self.loading * g, self.specific_sd) for g in self.grid])
 
-    @cached_property
-    def above(self) -> Array:
-        """Share of each cell that lies above each cut, shape (levels, points): mass is even within a cell."""
-        shares = (self.grid + self.step / 2 - np.array(self.cuts)[:, None]) / self.step
+    def above(self, gained: float = 0.0) -> Array:
+        """Share of each cell that lies above each cut once practice has `gained`, (levels, points): mass is even in a cell."""
+        shares = (self.grid + gained + self.step / 2 - np.array(self.cuts)[:, None]) / self.step
         return np.asarray(np.clip(shares, 0.0, 1.0), dtype=np.float64)
 
     def difficulty(self, level: int) -> float:
@@ -94,9 +93,9 @@ class Parameters:
 class Evidence:
     """One piece of evidence on one competency. Pieces of one statement share `statement_id` and `occurred_at`.
 
-    `slope` is how sharply the activity tells abilities apart, beside the parameters' slope; `guess` and `slip` are None
-    where the parameters decide. Pieces on one competency with the same `repeats` repeat each other; None: those on the
-    same activity do. Where `only_latest`, a later piece on the same activity replaces this one.
+    `slope` is how sharply the activity tells abilities apart, beside the parameters' slope; `guess`, `slip` and the
+    competency's `practice` are None where the parameters decide. Pieces on one competency with the same `repeats` repeat each
+    other; None: those on the same activity do. Where `only_latest`, a later piece on the same activity replaces this one.
     """
 
     competency: str
@@ -109,6 +108,7 @@ class Evidence:
     slope: float = 1.0
     guess: float | None = None
     slip: float | None = None
+    practice: float | None = None
     repeats: str | None = None
     only_latest: bool = False
 
@@ -131,10 +131,13 @@ class Estimate:
 
 @dataclass
 class State:
-    """The two sums of log-likelihood for one competency, discounted to the person's newest evidence."""
+    """The two sums of log-likelihood for one competency, discounted to the person's newest evidence, as functions of the
+    ability before practice; and how far practice has raised that ability since.
+    """
 
     fast: Array
     slow: Array
+    gained: float = 0.0
     weight: float = 0.0
     count: int = 0
     last: datetime | None = None
@@ -151,13 +154,14 @@ def fold(evidence: Iterable[Evidence], parameters: Parameters) -> dict[str, Stat
         state.count += 1
         state.fast += one.fast * one.likelihood
         state.slow += one.slow * one.likelihood
+        state.gained = _gained(one.piece, state.count, parameters)
         state.weight += one.fast * one.piece.weight
         state.last = one.piece.occurred_at
     return states
 
 
 class Discounted(NamedTuple):
-    """A piece of evidence, what it says of each ability (points,), and what is left of it in the two sums."""
+    """A piece of evidence, what it says of each ability before practice (points,), what is left of it in the two sums."""
 
     piece: Evidence
     likelihood: Array
@@ -168,24 +172,28 @@ class Discounted(NamedTuple):
 def discounted(evidence: Iterable[Evidence], parameters: Parameters) -> Iterator[Discounted]:
     """The pieces in force of one person, in the order in which they occurred, each with what is left of it at the newest.
 
-    A piece says w·(y·log P + (1 − y)·log(1 − P)), where P = guess + (1 − guess − slip)·σ(z) and
-    z = slope·(θ − difficulty) + retry (Barton and Lord 1981, 4PL). Later pieces of the person multiply the slow sum by
-    slow_retention each, the fast one by fast_retention or other_retention, as they are on the same competency or not; Δt
-    days to the newest piece multiply both by 2^(−Δt/half-life).
+    A piece says w·(y·log P + (1 − y)·log(1 − P)), where P = guess + (1 − guess − slip)·σ(z) (Barton and Lord 1981, 4PL)
+    and z = slope·(θ + practice·log(1 + n) − difficulty) + retry. θ is what the person began with, n how many pieces on the
+    same competency came before: practice raises what they can do (additive factors model, Cen, Koedinger and Junker 2006).
+    Later pieces of the person multiply the slow sum by slow_retention each, the fast one by fast_retention or
+    other_retention, as they are on the same competency or not; Δt days to the newest piece multiply both by
+    2^(−Δt/half-life).
     """
     ordered = list(in_force(evidence, parameters))
     places = sorted({(piece.occurred_at, piece.statement_id) for piece, _ in ordered})
     later = {place: len(places) - 1 - index for index, place in enumerate(places)}
-    later_on_same = Counter(piece.competency for piece, _ in ordered)
+    on_same = Counter(piece.competency for piece, _ in ordered)
+    later_on_same = on_same.copy()
     for piece, previous in ordered:
         place = (piece.occurred_at, piece.statement_id)
         days = (places[-1][0] - piece.occurred_at).total_seconds() / 86_400
         fade = 2.0 ** (-days / parameters.half_life_days)
         later_on_same[piece.competency] -= 1
         same = later_on_same[piece.competency]
+        gained = _gained(piece, on_same[piece.competency] - 1 - same, parameters)
         yield Discounted(
             piece,
-            _log_likelihood(piece, previous, parameters),
+            _log_likelihood(piece, previous, gained, parameters),
             fade * parameters.fast_retention**same * parameters.other_retention ** (later[place] - same),
             fade * parameters.slow_retention ** later[place],
         )
@@ -211,34 +219,35 @@ def in_force(evidence: Iterable[Evidence], parameters: Parameters) -> Iterator[t
         before[attempt] = piece.outcome
 
 
-def _log_likelihood(piece: Evidence, last_outcome: float | None, parameters: Parameters) -> Array:
+def _gained(piece: Evidence, count: int, parameters: Parameters) -> float:
+    """How far practice has raised the competency of a piece after so many pieces on it."""
+    practice = parameters.practice if piece.practice is None else piece.practice
+    return practice * log(1 + count)
+
+
+def _log_likelihood(piece: Evidence, last_outcome: float | None, gained: float, parameters: Parameters) -> Array:
     """What one piece says of each ability on the grid; `last_outcome` is that of the attempt before."""
     retry = 0.0
     if last_outcome is not None:
         retry = parameters.after_success if last_outcome >= 0.5 else parameters.after_failure
     guess = parameters.guess if piece.guess is None else piece.guess
     slip = parameters.slip if piece.slip is None else piece.slip
-    odds = np.exp(parameters.slope * piece.slope * (parameters.grid - piece.difficulty) + retry)
+    odds = np.exp(parameters.slope * piece.slope * (parameters.grid + gained - piece.difficulty) + retry)
     right, wrong = np.log(guess + (1 - slip) * odds), np.log(1 - guess + slip * odds)
     return np.asarray(piece.weight * (piece.outcome * right + (1 - piece.outcome) * wrong - np.log1p(odds)))
 
 
-def estimate(
-    states: dict[str, State],
-    competencies: Sequence[str],
-    parameters: Parameters,
-    practice: Mapping[str, float] | None = None,
-) -> list[Estimate]:
+def estimate(states: dict[str, State], competencies: Sequence[str], parameters: Parameters) -> list[Estimate]:
     """The posterior of one person for each competency, with or without evidence of its own, in the order given.
 
     Messages m_c(g) = log Σ_θ T(g,θ)·e^{S_c(θ)} carry each competency's slow sum to the general ability; a competency's
-    prior is T applied to the posterior of g from all messages but its own, its mean raised by practice·log(1 + n);
-    its posterior is that prior times e^{F_c}. `practice` holds the competencies whose practice is not the parameters'.
+    prior is T applied to the posterior of g from all messages but its own; its posterior is that prior times e^{F_c},
+    moved by what practice gained.
     """
     estimates = []
-    for name, general in priors(states, competencies, parameters).items():
+    for name, prior in priors(states, competencies, parameters).items():
         state = states.get(name) or State(np.zeros(parameters.points), np.zeros(parameters.points))
-        posterior = practised(general, state.count, name, parameters, practice) * np.exp(state.fast - state.fast.max())
+        posterior = prior * np.exp(state.fast - state.fast.max())
         estimates.append(_summary(name, state, posterior / posterior.sum(), parameters))
     return estimates
 
@@ -257,35 +266,17 @@ def priors(states: dict[str, State], competencies: Sequence[str], parameters: Pa
     return found
 
 
-def practised(
-    prior: Array, count: int, competency: str, parameters: Parameters, practice: Mapping[str, float] | None
-) -> Array:
-    """A prior whose mean is raised by practice·log(1 + count)."""
-    by = (practice or {}).get(competency, parameters.practice) * np.log1p(count)
-    return _raise(prior, by, parameters.step)
-
-
-def _raise(mass: Array, shift: float, step: float) -> Array:
-    """Move mass on the grid by `shift` (upwards if positive), split between two cells; what leaves the grid is dropped."""
-    cells = int(np.floor(shift / step))
-    part = shift / step - cells
-    beyond = np.full(len(mass) + 1, LEAST_MASS)
-    padded = np.concatenate([beyond, mass, beyond])
-    start = len(mass) + 1 - min(max(cells, -len(mass)), len(mass))
-    return (1 - part) * padded[start : start + len(mass)] + part * padded[start - 1 : start - 1 + len(mass)]
-
-
 def _summary(name: str, state: State, posterior: Array, parameters: Parameters) -> Estimate:
-    p_at_least = parameters.above @ posterior
+    p_at_least = parameters.above(state.gained) @ posterior
     mean = float(parameters.grid @ posterior)
     return Estimate(
         competency=name,
         level=int(sum(p_at_least >= 0.5)),
         p_at_least=tuple(float(p) for p in p_at_least),
-        ability_mean=mean,
+        ability_mean=mean + state.gained,
         ability_sd=float(np.sqrt(((parameters.grid - mean) ** 2) @ posterior)),
-        ability_low=_quantile(posterior, 0.05, parameters),
-        ability_high=_quantile(posterior, 0.95, parameters),
+        ability_low=_quantile(posterior, 0.05, parameters) + state.gained,
+        ability_high=_quantile(posterior, 0.95, parameters) + state.gained,
         evidence_count=state.count,
         evidence_weight=state.weight,
         last_evidence_at=state.last,

@@ -5,14 +5,18 @@ is the covariance of ability and evidence, and a piece's part of the covariance,
 the integrated gradient of the expected ability (Sundararajan, Taly and Yan 2017), and sums to what the evidence moved.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from transforms.estimator import Array, Evidence, Parameters, discounted, estimate, fold, practised, priors
+from transforms.estimator import Array, Evidence, Parameters, discounted, estimate, fold, priors
 
+COMPONENTS = {
+    "other competencies": "What the other competencies say",
+    "practice": "Practice: how often it was exercised",
+}
 NODES = 8  # of the Gauss–Legendre rule; what it leaves is spread over the pieces by their size
 
 
@@ -26,32 +30,36 @@ class Contribution:
     contribution: float
 
 
+@dataclass(frozen=True)
+class Explanation:
+    """A level (a row as `flows.reading.levels` gives it), what made it, largest first, and what a further outcome would."""
+
+    level: dict[str, Any]
+    parts: list[dict[str, Any]]
+    changes: list[dict[str, Any]]
+
+
 def contributions(
-    evidence: Iterable[Evidence],
-    competencies: Sequence[str],
-    parameters: Parameters,
-    practice: Mapping[str, float] | None = None,
+    evidence: Iterable[Evidence], competencies: Sequence[str], parameters: Parameters
 ) -> list[Contribution]:
     """What made each expected ability of one person; for each competency they sum to it, counted from 0."""
     pieces = list(evidence)
     states = fold(pieces, parameters)
     parts = list(discounted(pieces, parameters))
-    means = {one.competency: one.ability_mean for one in estimate(states, competencies, parameters, practice)}
+    means = {one.competency: one.ability_mean for one in estimate(states, competencies, parameters)}
     found = []
-    for name, general in priors(states, competencies, parameters).items():
-        before = float(parameters.grid @ general)
+    for name, prior in priors(states, competencies, parameters).items():
+        before = float(parameters.grid @ prior)
         found.append(Contribution(name, "other competencies", None, before))
         if name not in states:
             continue
-        prior = practised(general, states[name].count, name, parameters, practice)
-        prior = prior / prior.sum()
-        after = float(parameters.grid @ prior)
-        found.append(Contribution(name, "practice", None, after - before))
+        gained = states[name].gained
+        found.append(Contribution(name, "practice", None, gained))
         own = [one for one in parts if one.piece.competency == name]
         direction = _direction(prior, states[name].fast, parameters)
         raw = np.array([one.fast * float(one.likelihood @ direction) for one in own])
         size = np.abs(raw).sum()
-        rest = means[name] - after - raw.sum()
+        rest = means[name] - gained - before - raw.sum()
         share = np.abs(raw) / size if size > 0 else np.full(len(raw), 1 / len(raw))
         found += [
             Contribution(name, "evidence", one.piece.statement_id, float(moved))

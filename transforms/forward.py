@@ -11,7 +11,7 @@ import numba
 import numpy as np
 
 from transforms.answers import Answers, Floats, Integers
-from transforms.estimator import LEAST_MASS, Parameters
+from transforms.estimator import Parameters
 
 FAST = {"reassoc", "contract", "arcp"}  # sums may be taken in any order; NaN and infinity keep their meaning
 compiled = numba.njit(fastmath=FAST, cache=True)
@@ -41,6 +41,10 @@ class Deviations:
             + _of_activity(self.activity_difficulty, answers.activity)
         )
 
+    def gained(self, answers: Answers, parameters: Parameters) -> Floats:
+        """How far practice had raised the competency of each row before it."""
+        return (parameters.practice + self.competency_practice[answers.competency]) * np.log1p(answers.earlier)
+
     def slopes(self, answers: Answers, slope: float) -> Floats:
         """The slope of each row."""
         return np.asarray(slope * np.exp(_of_activity(self.activity_log_slope, answers.activity)))
@@ -62,19 +66,19 @@ def predict(answers: Answers, parameters: Parameters, deviations: Deviations) ->
     An answer that needs several competencies has the mean of their chances, and adds to each of them.
     """
     rows = len(answers.competency)
-    result = Predictions(np.empty(len(answers.day)), np.empty(rows), np.empty(rows), np.empty(rows))
+    chance, by_difficulty, by_log_slope = np.empty(len(answers.day)), np.empty(rows), np.empty(rows)
     retry = np.array([0.0, parameters.after_failure, parameters.after_success])
     _forward(
         answers.person_starts, answers.row_starts, answers.day, answers.competency, answers.outcome, answers.weight,
-        deviations.difficulties(answers, parameters), deviations.slopes(answers, parameters.slope), retry[answers.retry],
+        deviations.difficulties(answers, parameters) - deviations.gained(answers, parameters),
+        deviations.slopes(answers, parameters.slope), retry[answers.retry],
         np.where(np.isnan(answers.guess), parameters.guess, answers.guess),
         np.where(np.isnan(answers.slip), parameters.slip, answers.slip),
-        parameters.practice + deviations.competency_practice,
-        parameters.grid, np.log(parameters.general_prior), parameters.transition,
+        len(answers.competencies), parameters.grid, np.log(parameters.general_prior), parameters.transition,
         parameters.fast_retention, parameters.other_retention, parameters.slow_retention, parameters.half_life_days,
-        result.chance, result.by_difficulty, result.by_log_slope, result.by_practice,
+        chance, by_difficulty, by_log_slope,
     )  # fmt: skip
-    return result
+    return Predictions(chance, by_difficulty, by_log_slope, -by_difficulty * np.log1p(answers.earlier))
 
 
 def _of_activity(values: Floats, activity: Integers) -> Floats:
@@ -113,39 +117,35 @@ def messages(
 
 
 @compiled
-def _chance(
-    fast: Floats, general: Floats, transition: Floats, grid: Floats, practised: float, log_count: float,
-    difficulty: float, slope: float, retry: float, guess: float, slip: float,
-) -> tuple[float, float, float, float]:  # fmt: skip
-    """The chance of success of one row, and its derivatives; `general` is log P(g), up to a constant, by the others."""
-    points, step = grid.shape[0], grid[1] - grid[0]
+def told_by_others(general: Floats, transition: Floats, prior: Floats) -> None:
+    """Fill `prior` with what log P(g), known up to a constant, says of a competency; it does not sum to 1."""
     weights = np.exp(general - general.max())
-    prior = np.zeros(points)
-    for g in range(points):
-        for k in range(points):
+    prior[:] = 0.0
+    for g in range(weights.shape[0]):
+        for k in range(weights.shape[0]):
             prior[k] += weights[g] * transition[g, k]
-    shift = practised * log_count / step
-    cells = math.floor(shift)
-    part = shift - cells
+
+
+@compiled
+def _chance(
+    fast: Floats, general: Floats, transition: Floats, grid: Floats, difficulty: float, slope: float, retry: float,
+    guess: float, slip: float,
+) -> tuple[float, float, float]:  # fmt: skip
+    """The chance of success of one row, and its derivatives; `general` is log P(g), up to a constant, by the others."""
+    points = grid.shape[0]
+    prior = np.empty(points)
+    told_by_others(general, transition, prior)
     peak = fast.max()
-    total = success = by_difficulty = by_slope = moved_total = moved_success = 0.0
+    total = success = by_difficulty = by_slope = 0.0
     for k in range(points):
-        near = prior[k - cells] if 0 <= k - cells < points else LEAST_MASS
-        far = prior[k - cells - 1] if 0 <= k - cells - 1 < points else LEAST_MASS
-        likelihood = math.exp(fast[k] - peak)
-        mass = ((1 - part) * near + part * far) * likelihood
+        mass = prior[k] * math.exp(fast[k] - peak)
         solved = 1 / (1 + math.exp(-slope * (grid[k] - difficulty) - retry))
-        right = guess + (1 - guess - slip) * solved
         bend = mass * (1 - guess - slip) * solved * (1 - solved) * slope
         total += mass
-        success += mass * right
+        success += mass * (guess + (1 - guess - slip) * solved)
         by_difficulty -= bend
         by_slope += bend * (grid[k] - difficulty)
-        moved_total += (far - near) * likelihood
-        moved_success += (far - near) * likelihood * right
-    chance = success / total
-    by_practice = (moved_success - moved_total * chance) / total * log_count / step
-    return chance, by_difficulty / total, by_slope / total, by_practice
+    return success / total, by_difficulty / total, by_slope / total
 
 
 @compiled
@@ -167,15 +167,15 @@ def add(
 
 def _each_person(
     person_starts: Integers, row_starts: Integers, day: Floats, competency: Integers, outcome: Floats, weight: Floats,
-    difficulty: Floats, slope: Floats, retry: Floats, guess: Floats, slip: Floats, practice: Floats,
-    grid: Floats, log_prior: Floats, transition: Floats,
+    difficulty: Floats, slope: Floats, retry: Floats, guess: Floats, slip: Floats,
+    competencies: int, grid: Floats, log_prior: Floats, transition: Floats,
     fast_retention: float, other_retention: float, slow_retention: float, half_life: float,
-    chance: Floats, by_difficulty: Floats, by_log_slope: Floats, by_practice: Floats,
+    chance: Floats, by_difficulty: Floats, by_log_slope: Floats,
 ) -> None:  # fmt: skip
     points = grid.shape[0]
     for person in numba.prange(person_starts.shape[0] - 1):
         first, end = person_starts[person], person_starts[person + 1]
-        place = np.full(practice.shape[0], -1, np.int64)  # of a competency among those that the person meets
+        place = np.full(competencies, -1, np.int64)  # of a competency among those that the person meets
         met = 0
         for row in range(row_starts[first], row_starts[end]):
             if place[competency[row]] < 0:
@@ -191,12 +191,12 @@ def _each_person(
             chance[answer] = 0.0
             for row in range(row_starts[answer], row_starts[answer + 1]):
                 own = place[competency[row]]
-                right, by_d, by_a, by_p = _chance(
-                    fast[own], everything - message[own], transition, grid, practice[competency[row]],
-                    math.log(1.0 + count[own]), difficulty[row], slope[row], retry[row], guess[row], slip[row],
+                right, by_d, by_a = _chance(
+                    fast[own], everything - message[own], transition, grid, difficulty[row], slope[row], retry[row],
+                    guess[row], slip[row],
                 )  # fmt: skip
                 chance[answer] += share * right
-                by_difficulty[row], by_log_slope[row], by_practice[row] = share * by_d, share * by_a, share * by_p
+                by_difficulty[row], by_log_slope[row] = share * by_d, share * by_a
             for row in range(row_starts[answer], row_starts[answer + 1]):
                 own = place[competency[row]]
                 count[own] += 1

@@ -7,6 +7,9 @@ from typing import Any
 from jinja2 import Environment
 
 from schemas.framework import Framework
+from transforms.explanation import COMPONENTS, Explanation
+
+_TOLD = 6  # parts of an explanation that are shown one by one
 
 
 def page(
@@ -14,13 +17,15 @@ def page(
     levels: Sequence[dict[str, Any]],
     person: str,
     evidence: Sequence[dict[str, Any]],
+    explanations: Sequence[Explanation],
     truth: dict[tuple[str, str], float],
     agreement: dict[str, Any] | None,
     made_at: str,
 ) -> str:
     """The page as HTML text, without any reference to the network.
 
-    `levels` are rows as `flows.reading.levels` gives them, of everyone; `truth` maps (person, competency) to a known
+    `levels` are rows as `flows.reading.levels` gives them, of everyone; `explanations` say why the person's are what they are;
+    `truth` maps (person, competency) to a known
     ability, empty where none is known; `agreement` is `agreement(…)` of the two.
     """
     order = {competency.id: number for number, competency in enumerate(framework.competencies)}
@@ -34,6 +39,9 @@ def page(
         rows=[{**row, "truth": truth.get((person, row["competency"]))} for row in mine],
         evidence=evidence[:12],
         evidence_total=len(evidence),
+        explanations=explanations,
+        components=COMPONENTS,
+        told=_TOLD,
         cohort=_cohort(framework, levels),
         people=len({row["person"] for row in levels}),
         agreement=agreement,

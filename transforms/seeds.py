@@ -88,9 +88,9 @@ def seeds(definitions: Definitions, calibration: Calibration, group_share: float
             ("activity_id", "difficulty", "slope"), [(name, *pair) for name, pair in calibration.activities.items()]
         ),
         "estimator_grid": _csv(
-            ("point", "ability", "general_prior", *(f"above_level_{n}" for n in range(1, len(levels) + 1))),
+            ("point", "ability", "general_prior"),
             [
-                (k, float(parameters.grid[k]), float(parameters.general_prior[k]), *map(float, parameters.above[:, k]))
+                (k, float(parameters.grid[k]), float(parameters.general_prior[k]))
                 for k in range(parameters.points)
             ],
         ),

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from transforms.answers import Floats, Integers
-from transforms.estimator import LEAST_MASS
-from transforms.forward import add, compiled, discount, messages
+from transforms.forward import add, compiled, discount, messages, told_by_others
 
 
 @dataclass(frozen=True)
@@ -36,12 +35,12 @@ class Pieces:
 
 @dataclass(frozen=True)
 class Model:
-    """The estimator as numbers: grid (points,), P(g) (points,), T (points, points), cells above each cut (levels, points)."""
+    """The estimator as numbers: grid (points,), P(g) (points,), T (points, points), cuts (levels,)."""
 
     grid: Floats
     general_prior: Floats
     transition: Floats
-    above: Floats
+    cuts: Floats
     practice: Floats  # of each competency
     fast_retention: float
     other_retention: float
@@ -67,7 +66,7 @@ def by_day(pieces: Pieces, model: Model) -> Days:
     """What was known of each competency at the end of each day (UTC) that brought evidence on it."""
     rows = len(pieces.person)
     is_last, count = np.zeros(rows, np.bool_), np.zeros(rows, np.int64)
-    mean, sd, above = np.empty(rows), np.empty(rows), np.empty((rows, len(model.above)))
+    mean, sd, above = np.empty(rows), np.empty(rows), np.empty((rows, len(model.cuts)))
     new_person = np.append(True, pieces.person[1:] != pieces.person[:-1])[:rows]
     new_answer = new_person | np.append(True, pieces.statement[1:] != pieces.statement[:-1])[:rows]
     answers = np.flatnonzero(new_answer)
@@ -75,7 +74,7 @@ def by_day(pieces: Pieces, model: Model) -> Days:
         np.append(np.flatnonzero(new_person[answers]), len(answers)), np.append(answers, rows),
         pieces.day[answers], pieces.competency, pieces.outcome, pieces.weight, pieces.difficulty, pieces.slope,
         pieces.retry, pieces.guess, pieces.slip, model.practice, model.grid, np.log(model.general_prior),
-        model.transition, model.above, model.fast_retention, model.other_retention, model.slow_retention,
+        model.transition, model.cuts, model.fast_retention, model.other_retention, model.slow_retention,
         model.half_life_days, is_last, mean, sd, above, count,
     )  # fmt: skip
     return Days(np.flatnonzero(is_last), mean[is_last], sd[is_last], above[is_last], count[is_last])
@@ -85,7 +84,7 @@ def by_day(pieces: Pieces, model: Model) -> Days:
 def _each_person(
     person_starts: Integers, row_starts: Integers, day: Floats, competency: Integers, outcome: Floats, weight: Floats,
     difficulty: Floats, slope: Floats, retry: Floats, guess: Floats, slip: Floats, practice: Floats,
-    grid: Floats, log_prior: Floats, transition: Floats, above: Floats,
+    grid: Floats, log_prior: Floats, transition: Floats, cuts: Floats,
     fast_retention: float, other_retention: float, slow_retention: float, half_life: float,
     is_last: Floats, mean: Floats, sd: Floats, p_at_least: Floats, counts: Integers,
 ) -> None:  # fmt: skip
@@ -113,9 +112,10 @@ def _each_person(
                 in_this[:] = False
             for row in range(row_starts[answer], row_starts[answer + 1]):
                 own = place[competency[row]]
+                gained = practice[competency[row]] * math.log(1.0 + count[own])
                 count[own] += 1
                 last_row[own] = row
-                add(fast[own], slow[own], grid, outcome[row], weight[row], difficulty[row], slope[row], retry[row],
+                add(fast[own], slow[own], grid, outcome[row], weight[row], difficulty[row] - gained, slope[row], retry[row],
                     guess[row], slip[row])  # fmt: skip
             if answer + 1 < end and math.floor(day[answer + 1]) == math.floor(day[answer]):
                 continue
@@ -125,29 +125,21 @@ def _each_person(
                 if row < 0:
                     continue
                 last_row[own] = -1
-                general = everything - message[own]
-                general = np.exp(general - general.max())
-                prior[:] = 0.0
-                for g in range(points):
-                    for k in range(points):
-                        prior[k] += general[g] * transition[g, k]
-                shift = practice[competency[row]] * math.log(1.0 + count[own]) / step
-                cells = math.floor(shift)
-                part = shift - cells
+                told_by_others(everything - message[own], transition, prior)
+                gained = practice[competency[row]] * math.log(1.0 + count[own])
                 peak = fast[own].max()
                 total = expected = squares = 0.0
                 for k in range(points):
-                    near = prior[k - cells] if 0 <= k - cells < points else LEAST_MASS
-                    far = prior[k - cells - 1] if 0 <= k - cells - 1 < points else LEAST_MASS
-                    mass[k] = ((1 - part) * near + part * far) * math.exp(fast[own, k] - peak)
+                    mass[k] = prior[k] * math.exp(fast[own, k] - peak)
                     total += mass[k]
                     expected += mass[k] * grid[k]
                 expected /= total
                 for k in range(points):
                     squares += mass[k] * (grid[k] - expected) ** 2
-                for level in range(above.shape[0]):
+                for level in range(cuts.shape[0]):
                     share = 0.0
                     for k in range(points):
-                        share += mass[k] * above[level, k]
+                        share += mass[k] * min(max((grid[k] + gained - cuts[level]) / step + 0.5, 0.0), 1.0)
                     p_at_least[row, level] = share / total
-                is_last[row], mean[row], sd[row], counts[row] = True, expected, math.sqrt(squares / total), count[own]
+                is_last[row], mean[row], sd[row] = True, expected + gained, math.sqrt(squares / total)
+                counts[row] = count[own]

@@ -29,7 +29,8 @@
     where standing.replaced_by is null or not standing.only_latest
 {%- endmacro %}
 
-{# Pieces in force with their place among those of the person: how many came later, and how many on the same competency. #}
+{# Pieces in force with their place among those of the person: how many came later, how many of these on the same
+   competency, and how many are on it altogether. #}
 {% macro in_sequence(pieces) -%}
     select
         {{ pieces }}.*,
@@ -41,11 +42,27 @@
             partition by {{ pieces }}.person_key, {{ pieces }}.competency
             order by {{ pieces }}.occurred_at desc, {{ pieces }}.statement_id desc
         ) - 1 as later_on_same,
+        count(*) over (
+            partition by {{ pieces }}.person_key, {{ pieces }}.competency
+            order by {{ pieces }}.occurred_at desc, {{ pieces }}.statement_id desc
+            rows between unbounded preceding and unbounded following
+        ) as pieces_on_same,
         first_value({{ pieces }}.occurred_at) over (
             partition by {{ pieces }}.person_key
             order by {{ pieces }}.occurred_at desc, {{ pieces }}.statement_id desc
         ) as person_newest_at
     from {{ pieces }}
+{%- endmacro %}
+
+{# z of a piece at θ = 0: its difficulty, less what practice gained by the `earlier` pieces on the competency, and the effect
+   of the attempt before. Beside `pieces` it needs `parameters` and `competencies` (estimator_competencies). #}
+{% macro logit_at_zero(pieces, previous_outcome, earlier) -%}
+    {{ pieces }}.slope * (competencies.practice * ln(1 + {{ earlier }}) - {{ pieces }}.difficulty)
+    + case
+        when {{ previous_outcome }} is null then 0
+        when {{ previous_outcome }} >= 0.5 then parameters.after_success
+        else parameters.after_failure
+    end
 {%- endmacro %}
 
 {# What a piece of evidence says of the ability at point k: w·(y·log P + (1 − y)·log(1 − P)). `logit_at_zero` is z at θ = 0. #}

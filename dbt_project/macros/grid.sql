@@ -18,3 +18,8 @@
     {%- for k in points() -%}{%- do texts.append(text | replace('{k}', '%02d' % k) | replace('{n}', k | string)) -%}{%- endfor -%}
     {{ return(texts) }}
 {%- endmacro %}
+
+{# The share of the cell of point k that lies above an ability: mass is even in a cell. #}
+{% macro share_above(k, limit) -%}
+    least(greatest(({{ ability(k) }} - ({{ limit }})) / {{ var('grid_step') }} + 0.5, 0), 1)
+{%- endmacro %}

@@ -34,6 +34,7 @@ def demo(
 
     Example: proficio demo --repo ~/src/my-project
     """
+    from flows.explaining import explain
     from flows.opening import definitions, identities
     from flows.reading import evidence, levels
     from transforms.estimator import Parameters
@@ -71,9 +72,9 @@ def demo(
     agreed = agreement(rows, truth, parameters.cuts)
     shown = keys[0]
     html = folder / "levels.html"
-    html.write_text(
-        page(chosen, rows, shown, evidence(settings, shown), truth, agreed, f"{datetime.now(UTC):%Y-%m-%d}"), "utf-8"
-    )
+    made_at = f"{datetime.now(UTC):%Y-%m-%d}"
+    text = page(chosen, rows, shown, evidence(settings, shown), explain(settings, shown), truth, agreed, made_at)
+    html.write_text(text, "utf-8")
     if as_json:
         say({"page": str(html), "seconds": round(time.monotonic() - started, 1), **agreed}, True, "")
         return

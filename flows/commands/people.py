@@ -59,13 +59,11 @@ def explain(
 
 
 def _part(part: dict[str, Any]) -> dict[str, Any]:
-    names = {
-        "other competencies": "What the other competencies say",
-        "practice": "Practice: how often it was exercised",
-    }
+    from transforms.explanation import COMPONENTS
+
     return {
         **part,
-        "what": names.get(part["component"]) or part["activity_name"] or part["activity_id"],
+        "what": COMPONENTS.get(part["component"]) or part["activity_name"] or part["activity_id"],
         "moved": f"{part['contribution']:+.3f}",
         "left": None if part["share_left"] is None else f"{part['share_left']:.0%}",
     }

@@ -39,11 +39,10 @@ def test_contributions_are_those_of_the_reference_and_sum_to_the_estimate(
     found = warehouse.rows(
         pipeline.settings.warehouse, "select * from mart_explanations inner join dim_person using (person)"
     )
-    practice = {name: CALIBRATION.practice_of(name) for name in pipeline.competencies}
     expected = {
         (person, one.competency, one.component, one.statement_id): one.contribution
         for person, pieces in pieces_of(statements).items()
-        for one in contributions(pieces, pipeline.competencies, PARAMETERS, practice)
+        for one in contributions(pieces, pipeline.competencies, PARAMETERS)
     }
     assert {
         (row["mail_address"], row["competency"], row["component"], row["statement_id"]) for row in found

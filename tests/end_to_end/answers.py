@@ -106,19 +106,19 @@ def _statements(table: pd.DataFrame) -> list[dict[str, object]]:
 
 def _reference(table: pd.DataFrame, calibration: Calibration, names: list[str]) -> dict[tuple[str, str], object]:
     parameters = calibration.parameters
-    practice = {name: calibration.practice_of(name) for name in names}
     pieces = defaultdict(list)
     for row in table.itertuples():
         difficulty, slope = calibration.activities[row.activity]
         difficulty += parameters.difficulty(2) + calibration.difficulty_of(row.competency)
         moment = START + timedelta(seconds=int(row.order_in_user))
         pieces[row.user_id].append(
-            Evidence(row.competency, row.activity, difficulty, float(row.correct), 1.0, moment, row.answer, slope)
-        )
+            Evidence(row.competency, row.activity, difficulty, float(row.correct), 1.0, moment, row.answer, slope,
+                     practice=calibration.practice_of(row.competency))
+        )  # fmt: skip
     return {
         (f"mailto:u{person}@example.org", one.competency): one
         for person, evidence in pieces.items()
-        for one in reference(fold(evidence, parameters), names, parameters, practice)
+        for one in reference(fold(evidence, parameters), names, parameters)
     }
 
 

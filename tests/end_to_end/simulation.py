@@ -58,11 +58,11 @@ def told(rows: pd.DataFrame, found: Calibration) -> list[tuple[int, float, float
         deviation, slope = found.activities.get(row.activity, (0.0, 1.0))
         difficulty = found.parameters.difficulty(row.level) + found.difficulty_of(row.competency) + deviation
         moment = START + timedelta(days=row.day)
-        pieces.append(Evidence(row.competency, row.activity, difficulty, row.outcome, 1.0, moment, row.order, slope))
-    practice = {name: found.practice_of(name) for name in COMPETENCIES}
+        pieces.append(Evidence(row.competency, row.activity, difficulty, row.outcome, 1.0, moment, row.order, slope,
+                               practice=found.practice_of(row.competency)))  # fmt: skip
     return [
         (one.evidence_count, one.ability_low, one.ability_high, one.p_at_least, one.level)
-        for one in estimate(fold(pieces, found.parameters), COMPETENCIES, found.parameters, practice)
+        for one in estimate(fold(pieces, found.parameters), COMPETENCIES, found.parameters)
     ]
 
 

@@ -95,17 +95,17 @@ def pieces_of(statements: list[dict[str, Any]]) -> dict[str, list[Evidence]]:
         evidence[one["actor"]["mbox"]][one["id"]] = Evidence(
             competency, one["object"]["id"], difficulty, one["result"]["score"]["scaled"],
             1.0, datetime.fromisoformat(one["timestamp"]), one["id"], slope,
+            practice=CALIBRATION.practice_of(competency),
             only_latest="definition" in one["object"] and bool(one["object"]["definition"]),
         )  # fmt: skip
     return {person: list(pieces.values()) for person, pieces in evidence.items()}
 
 
 def expected(pipeline: Pipeline, statements: list[dict[str, Any]]) -> dict[tuple[str, str], Any]:
-    practice = {name: CALIBRATION.practice_of(name) for name in pipeline.competencies}
     return {
         (person, one.competency): one
         for person, pieces in pieces_of(statements).items()
-        for one in reference(fold(pieces, PARAMETERS), pipeline.competencies, PARAMETERS, practice)
+        for one in reference(fold(pieces, PARAMETERS), pipeline.competencies, PARAMETERS)
     }
 
 

@@ -51,15 +51,14 @@ def test_predictions_are_those_of_the_reference_estimator() -> None:
     found = predict(answers, PARAMETERS, deviations).chance
     difficulty, slope = deviations.difficulties(answers, PARAMETERS), np.exp(deviations.activity_log_slope)
     start = datetime(2026, 1, 1, tzinfo=UTC)
-    practice = {
-        name: PARAMETERS.practice + deviations.competency_practice[n] for n, name in enumerate(answers.competencies)
-    }
+    practice = PARAMETERS.practice + deviations.competency_practice
 
     def piece(row: int, answer: int) -> Evidence:
         return Evidence(
             answers.competencies[answers.competency[row]], answers.activities[answers.activity[row]], difficulty[row],
             answers.outcome[row], answers.weight[row], start + timedelta(days=answers.day[answer]), f"{answer:05d}",
             slope[answers.activity[row]], None if np.isnan(answers.guess[row]) else answers.guess[row],
+            practice=practice[answers.competency[row]],
         )  # fmt: skip
 
     for person in range(answers.people):
@@ -67,31 +66,32 @@ def test_predictions_are_those_of_the_reference_estimator() -> None:
         for answer in range(answers.person_starts[person], answers.person_starts[person + 1]):
             rows = range(answers.row_starts[answer], answers.row_starts[answer + 1])
             assert found[answer] == pytest.approx(
-                np.mean([_chance(history, piece(row, answer), answers.retry[row], practice) for row in rows]), abs=1e-9
+                np.mean([_chance(history, piece(row, answer), answers.retry[row]) for row in rows]), abs=1e-9
             )
             history += [piece(row, answer) for row in rows]
 
 
-def _chance(history: list[Evidence], piece: Evidence, retry: int, practice: dict[str, float]) -> float:
+def _chance(history: list[Evidence], piece: Evidence, retry: int) -> float:
     """By way of the estimator: what an answer of no weight does not change, the posterior of now, tells the chance."""
     now = replace(piece, weight=0.0)
     states: dict[str, State] = fold([*history, now], PARAMETERS) if history else {}
     for state in states.values():
         assert np.isfinite(state.fast).all()
     if piece.competency in states:
-        states[piece.competency].count -= 1
-    posterior = _posterior(states, piece.competency, practice)
+        states[piece.competency].gained = 0.0
+    posterior = _posterior(states, piece.competency)
+    gained = (piece.practice or 0.0) * np.log1p(sum(one.competency == piece.competency for one in history))
     shift = (0.0, PARAMETERS.after_failure, PARAMETERS.after_success)[retry]
-    solved = 1 / (1 + np.exp(-(PARAMETERS.slope * piece.slope * (PARAMETERS.grid - piece.difficulty) + shift)))
+    solved = 1 / (1 + np.exp(-(PARAMETERS.slope * piece.slope * (PARAMETERS.grid + gained - piece.difficulty) + shift)))
     guess = PARAMETERS.guess if piece.guess is None else piece.guess
     return float(posterior @ (guess + (1 - guess - PARAMETERS.slip) * solved))
 
 
-def _posterior(states: dict[str, State], competency: str, practice: dict[str, float]) -> np.ndarray:
+def _posterior(states: dict[str, State], competency: str) -> np.ndarray:
     """The posterior on the grid, read off P(level ≥ k) of an estimator whose levels are the points of the grid."""
     edges = tuple(PARAMETERS.grid - PARAMETERS.step / 2)
     fine = replace(PARAMETERS, cuts=edges)
-    one = next(one for one in estimate(states, sorted(practice), fine, practice) if one.competency == competency)
+    (one,) = estimate(states, [competency], fine)
     return -np.diff(np.append(one.p_at_least, 0.0))
 
 
@@ -101,12 +101,10 @@ def test_derivatives_are_those_of_the_predictions() -> None:
     rows = answers.row_starts[last]
     deviations = some_deviations(answers)
     plain = predict(answers, PARAMETERS, deviations)
-    for field, derivative in (("pitch", plain.by_difficulty),):
-        moved = getattr(answers, field).copy()
-        moved[rows] += 1e-5
-        there = predict(replace(answers, **{field: moved}), PARAMETERS, deviations).chance
-        assert (there - plain.chance)[last] / 1e-5 == pytest.approx(derivative[rows], rel=1e-3)
-    more = replace(deviations, competency_practice=deviations.competency_practice + 1e-6)
-    there = predict(answers, PARAMETERS, more).chance
-    summed = np.add.reduceat(plain.by_practice, answers.row_starts[:-1])
-    assert (there - plain.chance) / 1e-6 == pytest.approx(summed, abs=1e-4)
+    pitch = answers.pitch.copy()
+    pitch[rows] += 1e-5
+    there = predict(replace(answers, pitch=pitch), PARAMETERS, deviations).chance
+    assert (there - plain.chance)[last] / 1e-5 == pytest.approx(plain.by_difficulty[rows], rel=1e-3)
+    more = replace(deviations, competency_practice=deviations.competency_practice + 1e-5)
+    gained = (more.gained(answers, PARAMETERS) - deviations.gained(answers, PARAMETERS))[rows] / 1e-5
+    assert plain.by_practice[rows] == pytest.approx(-plain.by_difficulty[rows] * gained, rel=1e-6)

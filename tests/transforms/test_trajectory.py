@@ -40,7 +40,8 @@ def test_each_day_is_what_the_pieces_up_to_it_say() -> None:
             **column,
         ),
         Model(
-            PARAMETERS.grid, PARAMETERS.general_prior, PARAMETERS.transition, PARAMETERS.above, np.full(3, PARAMETERS.practice),
+            PARAMETERS.grid, PARAMETERS.general_prior, PARAMETERS.transition, np.array(PARAMETERS.cuts),
+            np.full(3, PARAMETERS.practice),
             PARAMETERS.fast_retention, PARAMETERS.other_retention, PARAMETERS.slow_retention, PARAMETERS.half_life_days,
         ),
     )  # fmt: skip

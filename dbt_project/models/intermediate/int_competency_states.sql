@@ -234,22 +234,26 @@ discounted as (
         in_sequence.slope,
         in_sequence.guess,
         in_sequence.slip,
-        case
-            {% if is_incremental() %}
-                when in_sequence.only_latest or coalesce(in_sequence.previous_outcome, earlier_attempts.outcome) is null then 0
-                when coalesce(in_sequence.previous_outcome, earlier_attempts.outcome) >= 0.5
-                    then parameters.after_success
-            {% else %}
-                when in_sequence.previous_outcome is null then 0
-                when in_sequence.previous_outcome >= 0.5 then parameters.after_success
-            {% endif %}
-            else parameters.after_failure
-        end - in_sequence.slope * in_sequence.difficulty as logit_at_zero
+        {% if is_incremental() -%}
+            {{ logit_at_zero(
+                'in_sequence',
+                'coalesce(in_sequence.previous_outcome, case when not in_sequence.only_latest then earlier_attempts.outcome end)',
+                '(in_sequence.pieces_on_same - 1 - in_sequence.later_on_same + coalesce(previous.evidence_count, 0))'
+            ) }}
+        {%- else -%}
+            {{ logit_at_zero('in_sequence', 'in_sequence.previous_outcome', '(in_sequence.pieces_on_same - 1 - in_sequence.later_on_same)') }}
+        {%- endif %} as logit_at_zero
     from in_sequence
+    inner join {{ ref('estimator_competencies') }} as competencies on in_sequence.competency = competencies.competency
     cross join parameters
     {% if is_incremental() %}
         left join earlier_attempts
             on in_sequence.is_in_order and in_sequence.attempt_key = earlier_attempts.attempt_key
+        left join previous
+            on
+                in_sequence.is_in_order
+                and in_sequence.person_key = previous.person_key
+                and in_sequence.competency = previous.competency
         left join repeated
             on
                 in_sequence.is_in_order

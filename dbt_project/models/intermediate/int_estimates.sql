@@ -8,13 +8,7 @@
     general ability. What counts of a person are the estimates of the newest load among their states: see
     newest_states. transforms/estimator.py is the same in numpy (`estimate`). -#}
 
-with parameters as (
-
-    select * from {{ ref('estimator_parameters') }}
-
-),
-
-transition as (
+with transition as (
 
     -- Rows and columns of the matrix T(g, θ), each as a list, so that a message is a dot product.
     select
@@ -25,10 +19,7 @@ transition as (
                 filter (where transitions.point = {{ k }}) as column_{{ '%02d' % k }}
             {{- ',' if not loop.last }}
         {% endfor %},
-        -- The expected ability at each general ability.
-        {{ list_of(each_point('sum(transitions.probability * points.ability) filter (where transitions.general_point = {n})')) }} as row_means
     from {{ ref('estimator_transition') }} as transitions
-    inner join {{ ref('estimator_grid') }} as points on transitions.point = points.point
 
 ),
 
@@ -37,11 +28,18 @@ grid as (
     select
         array_agg(ln(general_prior) order by point) as log_prior,
         array_agg(ability order by point) as abilities,
-        array_agg(ability * ability order by point) as squares,
-        {% for level in range(1, 5) -%}
-            array_agg(above_level_{{ level }} order by point) as above_{{ level }}{{ ',' if not loop.last }}
-        {% endfor %}
+        array_agg(ability * ability order by point) as squares
     from {{ ref('estimator_grid') }}
+
+),
+
+cuts as (
+
+    select
+        {% for level in range(1, 5) -%}
+            max(cut) filter (where level = {{ level }}) as cut_{{ level }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from {{ ref('framework_levels') }}
 
 ),
 
@@ -129,8 +127,7 @@ general_weights as (
 
 ),
 
-{# Practice moves the prior by whole cells (shift_cells) and a part of one (shift_part), found in a list padded on both sides. #}
-practised as (
+weighed as (
 
     select
         general_weights.person_key,
@@ -140,49 +137,30 @@ practised as (
         coalesce(states.evidence_weight, 0) as evidence_weight,
         states.last_evidence_at,
         {{ list_of(each_point('coalesce(exp(states.fast_{k} - states.fast_peak), 1)')) }} as fast_weights,
-        competencies.practice * ln(1 + coalesce(states.evidence_count, 0)) / parameters.grid_step as shift
+        competencies.practice * ln(1 + coalesce(states.evidence_count, 0)) as gained
     from general_weights
     inner join {{ ref('estimator_competencies') }} as competencies
         on general_weights.competency = competencies.competency
-    cross join parameters
     left join states
         on general_weights.person_key = states.person_key and general_weights.competency = states.competency
-
-),
-
-priors as (
-
-    select
-        practised.person_key,
-        practised.competency,
-        practised.evidence_count,
-        practised.evidence_weight,
-        practised.last_evidence_at,
-        practised.fast_weights,
-        {{ dot('practised.weights', 'transition.row_means') }} / {{ total('practised.weights') }} as unpractised_mean,
-        greatest(least(cast(floor(practised.shift) as integer), {{ var('grid_points') }}), -{{ var('grid_points') }}) as shift_cells,
-        practised.shift - floor(practised.shift) as shift_part,
-        {{ list_of(
-            [var('least_mass') | string] * (var('grid_points') + 1)
-            + each_point(dot('practised.weights', 'transition.column_{k}'))
-            + [var('least_mass') | string] * (var('grid_points') + 1)
-        ) }} as padded_prior
-    from practised
-    cross join transition
 
 ),
 
 unnormalised as (
 
     select
-        priors.*,
+        weighed.person_key,
+        weighed.competency,
+        weighed.evidence_count,
+        weighed.evidence_weight,
+        weighed.last_evidence_at,
+        weighed.gained,
         {% for k in points() -%}
-            (1 - shift_part) * {{ element('padded_prior', (var('grid_points') + 2 + k) ~ ' - shift_cells') }}
-            + shift_part * {{ element('padded_prior', (var('grid_points') + 1 + k) ~ ' - shift_cells') }}
-                as prior_{{ '%02d' % k }},
-            prior_{{ '%02d' % k }} * {{ element('fast_weights', k + 1) }} as mass_{{ '%02d' % k }}{{ ',' if not loop.last }}
+            {{ dot('weighed.weights', 'transition.column_%02d' % k) }} as prior_{{ '%02d' % k }},
+            prior_{{ '%02d' % k }} * {{ element('weighed.fast_weights', k + 1) }} as mass_{{ '%02d' % k }}{{ ',' if not loop.last }}
         {% endfor %}
-    from priors
+    from weighed
+    cross join transition
 
 ),
 
@@ -203,7 +181,7 @@ posteriors as (
         evidence_count,
         evidence_weight,
         last_evidence_at,
-        unpractised_mean,
+        gained,
         {{ list_of(each_point('prior_{k}')) }} as prior,
         {{ list_of(each_point('mass_{k} / total')) }} as posterior,
         {% for k in points() -%}
@@ -221,9 +199,9 @@ summarised as (
         posteriors.evidence_count,
         posteriors.evidence_weight,
         posteriors.last_evidence_at,
-        posteriors.unpractised_mean,
+        posteriors.gained,
         posteriors.prior,
-        {{ dot('posteriors.posterior', 'grid.abilities') }} as ability_mean,
+        {{ dot('posteriors.posterior', 'grid.abilities') }} as mean_before_practice,
         grid.squares,
         posteriors.posterior,
         {% for share, name in [(0.05, 'ability_low'), (0.95, 'ability_high')] -%}
@@ -233,13 +211,16 @@ summarised as (
                     {{ ability(k) }} + {{ var('grid_step') }}
                     * (({{ share }} - below_{{ '%02d' % k }}) / {{ element('posterior', k + 1) }} + 0.5)
                 {% endfor -%}
-            end as {{ name }},
+            end + posteriors.gained as {{ name }},
         {% endfor -%}
         {% for level in range(1, 5) -%}
-            {{ dot('posteriors.posterior', 'grid.above_%s' % level) }} as p_at_least_{{ level }}{{ ',' if not loop.last }}
+            {% for k in points() -%}
+                {{ element('posterior', k + 1) }} * {{ share_above(k, 'cuts.cut_%s - posteriors.gained' % level) }}{{ ' + ' if not loop.last }}
+            {%- endfor %} as p_at_least_{{ level }}{{ ',' if not loop.last }}
         {% endfor %}
     from posteriors
     cross join grid
+    cross join cuts
 
 )
 
@@ -249,10 +230,12 @@ select
     summarised.evidence_count,
     summarised.evidence_weight,
     summarised.last_evidence_at,
-    summarised.unpractised_mean,
+    summarised.gained,
     summarised.prior,
-    summarised.ability_mean,
-    sqrt(greatest({{ dot('summarised.posterior', 'summarised.squares') }} - ability_mean * ability_mean, 0)) as ability_sd,
+    summarised.mean_before_practice + summarised.gained as ability_mean,
+    sqrt(
+        greatest({{ dot('summarised.posterior', 'summarised.squares') }} - mean_before_practice * mean_before_practice, 0)
+    ) as ability_sd,
     summarised.ability_low,
     summarised.ability_high,
     summarised.p_at_least_1,

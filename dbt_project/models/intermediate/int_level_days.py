@@ -14,6 +14,7 @@ def model(dbt, session):
     parameters, names = dbt.ref("estimator_parameters"), dbt.ref("estimator_competencies")
     grid = dbt.ref("estimator_grid").order("point").fetchnumpy()
     transition = dbt.ref("estimator_transition").order("general_point, point").fetchnumpy()["probability"]
+    cuts = dbt.ref("framework_levels").order("level").fetchnumpy()["cut"]
     changed = "select person_key, max(load_id) as load_id from states group by person_key"
     if dbt.is_incremental:
         changed = f"select * from ({changed}) where load_id > (select coalesce(max(load_id), 0) from {dbt.this})"
@@ -50,7 +51,7 @@ def model(dbt, session):
             grid=np.ascontiguousarray(grid["ability"]),
             general_prior=np.ascontiguousarray(grid["general_prior"]),
             transition=np.ascontiguousarray(transition.reshape(points, points)),
-            above=np.ascontiguousarray([grid[f"above_level_{k}"] for k in range(1, 5)]),
+            cuts=np.ascontiguousarray(cuts),
             practice=np.ascontiguousarray(practice),
             **{name: float(chosen[name][0])
                for name in ("fast_retention", "other_retention", "slow_retention", "half_life_days")},

@@ -53,7 +53,7 @@ masses as (
     select
         estimates.person_key,
         estimates.competency,
-        estimates.ability_mean,
+        estimates.ability_mean - estimates.gained as mean_before_practice,
         abilities.points,
         {{ dot('estimates.prior', 'abilities.points') }} / {{ total('estimates.prior') }} as prior_mean,
         {% for place, _ in nodes -%}
@@ -73,7 +73,7 @@ slopes as (
     select
         person_key,
         competency,
-        ability_mean - prior_mean as moved,
+        mean_before_practice - prior_mean as moved,
         {% for _, weight in nodes -%}
             {%- set mass = 'mass_' ~ loop.index -%}
             {{ mass }},
@@ -118,12 +118,10 @@ discounted as (
         pieces.* exclude (weight),
         pieces.counted_weight as weight,
         {{ discount('fast', 'pieces.occurred_at', 'pieces.person_newest_at', 'pieces.later_pieces', 'pieces.later_on_same') }},
-        case
-            when pieces.previous_outcome is null then 0
-            when pieces.previous_outcome >= 0.5 then parameters.after_success
-            else parameters.after_failure
-        end - pieces.slope * pieces.difficulty as logit_at_zero
+        {{ logit_at_zero('pieces', 'pieces.previous_outcome', '(pieces.pieces_on_same - 1 - pieces.later_on_same)') }}
+            as logit_at_zero
     from pieces
+    inner join {{ ref('estimator_competencies') }} as competencies on pieces.competency = competencies.competency
     cross join parameters
 
 ),
@@ -177,27 +175,26 @@ explained as (
     union all
 
     select
-        person_key,
-        competency,
+        estimates.person_key,
+        estimates.competency,
         'other competencies' as component,
         null as statement_id,
-        unpractised_mean as contribution,
+        {{ dot('estimates.prior', 'abilities.points') }} / {{ total('estimates.prior') }} as contribution,
         null as share_left
     from estimates
+    cross join abilities
 
     union all
 
     select
-        estimates.person_key,
-        estimates.competency,
+        person_key,
+        competency,
         'practice' as component,
         null as statement_id,
-        {{ dot('estimates.prior', 'abilities.points') }} / {{ total('estimates.prior') }} - estimates.unpractised_mean
-            as contribution,
+        gained as contribution,
         null as share_left
     from estimates
-    cross join abilities
-    where estimates.evidence_count > 0
+    where evidence_count > 0
 
 )
 

@@ -1,13 +1,16 @@
 """Proposals for alignment rules: which competency and level an activity may speak to, by the words of its name.
 
 TF-IDF of words and of runs of characters (Salton & Buckley 1988, as in scikit-learn), compared by cosine with what the
-framework says of each competency: its name, description, indicators and descriptors. Nothing is aligned by it; a person
-accepts a rule or does not.
+framework says of each competency: its name, description, indicators and descriptors. Where the extra `embeddings` is installed,
+the likeness of meaning by WordLlama's static token embeddings counts as much. Nothing is aligned by it; a person accepts a
+rule or does not.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -33,15 +36,23 @@ class Suggestion:
     confidence: float
 
 
-def suggest(texts: Sequence[str], framework: Framework) -> list[Suggestion | None]:
-    """The first proposal for each text (name and description of an activity); None where no word is like any."""
+def suggest(
+    texts: Sequence[str], framework: Framework, embedded: bool = find_spec("wordllama") is not None
+) -> list[Suggestion | None]:
+    """The first proposal for each text (name and description of an activity); None where no word is like any.
+
+    `embedded`: whether meaning counts too, for which the extra `embeddings` must be installed.
+    """
     competencies = [one for one in framework.competencies if not one.retired]
     sentences = [
         (number, sentence)
         for number, one in enumerate(competencies)
         for sentence in (one.name, one.description, *one.indicators, *one.levels.values())
     ]
-    similarity = _similarity(texts, [sentence for _, sentence in sentences])
+    given, known = [_plain(one) for one in texts], [_plain(sentence) for _, sentence in sentences]
+    similarity = _of_words(given, known)
+    if embedded:
+        similarity = np.where(similarity.any(axis=1, keepdims=True), (similarity + _of_meaning(given, known)) / 2, 0)
     owner = np.array([number for number, _ in sentences])
     # The likeness to a competency is that to its two most alike sentences: a name alone may say everything.
     likeness = np.stack(
@@ -71,18 +82,26 @@ def _level(text: str, levels: list[str]) -> str:
     return levels[1]
 
 
-def _similarity(left: Sequence[str], right: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Cosine similarity of each text on the left with each on the right."""
+def _of_words(given: Sequence[str], known: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Cosine similarity of each text given with each known, by words and runs of characters."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     words = TfidfVectorizer(ngram_range=(1, 2), stop_words="english", sublinear_tf=True)
     runs = TfidfVectorizer(analyzer="char_wb", ngram_range=(4, 6), sublinear_tf=True)
-    given, known = [_plain(one) for one in left], [_plain(one) for one in right]
     both = [
         (kind.fit(known).transform(given), kind.transform(known)) for kind in (words, runs)
     ]  # fitted on the framework: what it does not say tells nothing
     pairs = [sparse.csr_matrix(one @ other.T).toarray() for one, other in both]
     return np.asarray(0.7 * pairs[0] + 0.3 * pairs[1])
+
+
+def _of_meaning(given: Sequence[str], known: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Squared cosine similarity by embeddings, which come with the package: nothing is downloaded."""
+    import wordllama
+
+    model = wordllama.WordLlama.load(cache_dir=Path(wordllama.__file__).parent, disable_download=True)
+    cosine = model.embed(list(given), norm=True) @ model.embed(list(known), norm=True).T
+    return np.asarray(np.clip(cosine, 0, 1) ** 2, dtype=np.float64)
 
 
 def _plain(text: str) -> str:

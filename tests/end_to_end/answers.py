@@ -34,7 +34,7 @@ from transforms.estimator import estimate as reference
 from transforms.fitting import calibrate
 from transforms.seeds import seeds
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
+START = datetime(2000, 1, 1, tzinfo=UTC)  # a person's answers are a day apart
 
 
 def main(path: Path) -> None:
@@ -77,10 +77,10 @@ def main(path: Path) -> None:
 def _calibration(table: pd.DataFrame, chosen: Framework) -> Calibration:
     pitch = np.full(len(table), chosen.levels[1].cut)
     answers = from_columns(
-        table["user_id"], table["answer"], table["order_in_user"].to_numpy() / 86_400, table["competency"], table["activity"],
+        table["user_id"], table["answer"], table["order_in_user"].to_numpy(float), table["competency"], table["activity"],
         pitch, table["correct"].to_numpy(float), np.ones(len(table)),
     )  # fmt: skip
-    found = calibrate(answers, Parameters(half_life_days=1.0), tell=print)
+    found = calibrate(answers, Parameters(), tell=print)
     print(found.parameters)
     return found
 
@@ -98,7 +98,7 @@ def _statements(table: pd.DataFrame) -> list[dict[str, object]]:
                 "result": {"success": bool(first["correct"])},
                 "context": {"contextActivities": {"grouping": [
                     {"id": f"https://answers.example.org/skills/{name}"} for name in rows["competency"]]}},
-                "timestamp": (START + timedelta(seconds=int(first["order_in_user"]))).isoformat(),
+                "timestamp": (START + timedelta(days=int(first["order_in_user"]))).isoformat(),
             }
         )  # fmt: skip
     return made
@@ -110,7 +110,7 @@ def _reference(table: pd.DataFrame, calibration: Calibration, names: list[str]) 
     for row in table.itertuples():
         difficulty, slope = calibration.activities[row.activity]
         difficulty += parameters.difficulty(2) + calibration.difficulty_of(row.competency)
-        moment = START + timedelta(seconds=int(row.order_in_user))
+        moment = START + timedelta(days=int(row.order_in_user))
         pieces[row.user_id].append(
             Evidence(row.competency, row.activity, difficulty, float(row.correct), 1.0, moment, row.answer, slope,
                      practice=calibration.practice_of(row.competency))

@@ -210,6 +210,43 @@ def test_relinking_equals_a_rebuild(pipeline: Pipeline, steps: list[tuple[str, i
             )
 
 
+def test_a_better_outcome_never_lowers_a_level_and_moves_its_own_competency_most(pipeline: Pipeline) -> None:
+    """On fifty people at once: everyone does the same as a twin, but for one activity that goes better."""
+    pipeline.reset()
+    random_bits, made = random.Random(7), []
+    for person in range(50):
+        history = [
+            (random_bits.choice(COMPETENCIES), random_bits.randint(1, 4), random_bits.choice([0.0, 0.5, 1.0]), n)
+            for n in range(random_bits.randint(1, 12))
+        ]
+        better = len(history) - 1 if person % 2 else random_bits.randrange(len(history))
+        for twin in (0, 1):
+            for n, (competency, level, outcome, hour) in enumerate(history):
+                reached = (1.0 if twin else 0.0) if n == better else outcome
+                made.append(
+                    answered(len(made), 2 * person + twin, competency, level, reached, 30 * hour, activity=50 + n)
+                )
+    pipeline.take(made)
+    found = pipeline.levels()
+    moved_own = 0
+    for person in range(50):
+        changes = {}
+        for competency in pipeline.competencies:
+            worse, better_off = (found[f"mailto:p{2 * person + twin}@example.org", competency] for twin in (0, 1))
+            for k in range(1, 5):
+                assert better_off[f"p_at_least_{k}"] >= worse[f"p_at_least_{k}"] - 1e-9
+            changes[competency] = better_off["ability_mean"] - worse["ability_mean"]
+        if person % 2:  # the newest piece, of which nothing is forgotten yet
+            newest = max(
+                (one for one in made if one["actor"]["mbox"] == f"mailto:p{2 * person}@example.org"),
+                key=lambda one: one["timestamp"],
+            )
+            own = newest["object"]["id"].rsplit("/", 3)[1]
+            assert changes[own] > max(change for name, change in changes.items() if name != own)
+            moved_own += 1
+    assert moved_own == 25
+
+
 def test_accounts_meet_in_one_person_and_only_they_are_recomputed(pipeline: Pipeline) -> None:
     pipeline.reset()
     table = pipeline.settings.home / "identities.csv"

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import boxcox1p
 
 Array = NDArray[np.float64]
 LEAST_MASS = 1e-30  # of a cell, so that no amount of evidence makes an ability impossible and no logarithm infinite
@@ -39,6 +40,7 @@ class Parameters:
     slow_retention: float = 0.99  # of the slow sum, for each later piece
     half_life_days: float = 365.0
     practice: float = 0.05
+    practice_curve: float = 0.0  # 0: practice gains with the logarithm of how often, 1: in proportion to it
     after_failure: float = 0.0
     after_success: float = 0.0
     repetition: float = 0.5  # of a piece's weight, for each earlier one like it on the same day (UTC)
@@ -72,6 +74,10 @@ class Parameters:
         """Share of each cell that lies above each cut once practice has `gained`, (levels, points): mass is even in a cell."""
         shares = (self.grid + gained + self.step / 2 - np.array(self.cuts)[:, None]) / self.step
         return np.asarray(np.clip(shares, 0.0, 1.0), dtype=np.float64)
+
+    def practised(self, count: int | NDArray[np.int64]) -> Array:
+        """What so many pieces of evidence count for as practice: ((1 + n)^κ − 1) / κ, log(1 + n) for κ = 0 (Box and Cox 1964)."""
+        return np.asarray(boxcox1p(count, self.practice_curve), dtype=np.float64)
 
     def difficulty(self, level: int) -> float:
         """Difficulty of an activity pitched at a level (1 is the lowest): who is just there succeeds 7 times in 10."""
@@ -173,7 +179,7 @@ def discounted(evidence: Iterable[Evidence], parameters: Parameters) -> Iterator
     """The pieces in force of one person, in the order in which they occurred, each with what is left of it at the newest.
 
     A piece says w·(y·log P + (1 − y)·log(1 − P)), where P = guess + (1 − guess − slip)·σ(z) (Barton and Lord 1981, 4PL)
-    and z = slope·(θ + practice·log(1 + n) − difficulty) + retry. θ is what the person began with, n how many pieces on the
+    and z = slope·(θ + practice·practised(n) − difficulty) + retry. θ is what the person began with, n how many pieces on the
     same competency came before: practice raises what they can do (additive factors model, Cen, Koedinger and Junker 2006).
     Later pieces of the person multiply the slow sum by slow_retention each, the fast one by fast_retention or
     other_retention, as they are on the same competency or not; Δt days to the newest piece multiply both by
@@ -222,7 +228,7 @@ def in_force(evidence: Iterable[Evidence], parameters: Parameters) -> Iterator[t
 def _gained(piece: Evidence, count: int, parameters: Parameters) -> float:
     """How far practice has raised the competency of a piece after so many pieces on it."""
     practice = parameters.practice if piece.practice is None else piece.practice
-    return practice * log(1 + count)
+    return practice * float(parameters.practised(count))
 
 
 def _log_likelihood(piece: Evidence, last_outcome: float | None, gained: float, parameters: Parameters) -> Array:

@@ -56,6 +56,7 @@ _SEARCHED = {
     "other_retention": _Searched("logit", 0.69, 0.5, 0.9999, 4.0),
     "slow_retention": _Searched("logit", 0.69, 0.8, 0.9999, 4.0),
     "practice": _Searched("plain", 0.05, -0.3, 0.6, 0.1),
+    "practice_curve": _Searched("plain", 0.2, -1.0, 1.0, 0.5),
     "after_failure": _Searched("plain", 0.3, -2.0, 2.0, 0.3),
     "after_success": _Searched("plain", 0.3, -2.0, 2.0, 0.3),
     "guess": _Searched("plain", 0.02, 0.0, 0.4, 0.03),

@@ -43,7 +43,9 @@ class Deviations:
 
     def gained(self, answers: Answers, parameters: Parameters) -> Floats:
         """How far practice had raised the competency of each row before it."""
-        return (parameters.practice + self.competency_practice[answers.competency]) * np.log1p(answers.earlier)
+        return (parameters.practice + self.competency_practice[answers.competency]) * parameters.practised(
+            answers.earlier
+        )
 
     def slopes(self, answers: Answers, slope: float) -> Floats:
         """The slope of each row."""
@@ -78,7 +80,7 @@ def predict(answers: Answers, parameters: Parameters, deviations: Deviations) ->
         parameters.fast_retention, parameters.other_retention, parameters.slow_retention, parameters.half_life_days,
         chance, by_difficulty, by_log_slope,
     )  # fmt: skip
-    return Predictions(chance, by_difficulty, by_log_slope, -by_difficulty * np.log1p(answers.earlier))
+    return Predictions(chance, by_difficulty, by_log_slope, -by_difficulty * parameters.practised(answers.earlier))
 
 
 def _of_activity(values: Floats, activity: Integers) -> Floats:

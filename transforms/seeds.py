@@ -71,11 +71,12 @@ def seeds(definitions: Definitions, calibration: Calibration, group_share: float
         "estimator_parameters": _csv(
             ("parameters_version", "framework_id", "framework_version", "slope", "fast_retention", "other_retention",
              "slow_retention", "half_life_days", "after_failure", "after_success", "guess", "slip", "minimum_weight",
-             "grid_step", "group_share", "repetition"),
+             "grid_step", "group_share", "repetition", "practice_curve"),
             [(parameters.version, framework.id, framework.version, parameters.slope, parameters.fast_retention,
               parameters.other_retention, parameters.slow_retention, parameters.half_life_days,
               parameters.after_failure, parameters.after_success, parameters.guess, parameters.slip,
-              parameters.minimum_weight, parameters.step, group_share, parameters.repetition)],
+              parameters.minimum_weight, parameters.step, group_share, parameters.repetition,
+              parameters.practice_curve)],
         ),
         "estimator_competencies": _csv(
             ("competency", "difficulty", "practice"),

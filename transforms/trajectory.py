@@ -42,6 +42,7 @@ class Model:
     transition: Floats
     cuts: Floats
     practice: Floats  # of each competency
+    practice_curve: float
     fast_retention: float
     other_retention: float
     slow_retention: float
@@ -73,7 +74,7 @@ def by_day(pieces: Pieces, model: Model) -> Days:
     _each_person(
         np.append(np.flatnonzero(new_person[answers]), len(answers)), np.append(answers, rows),
         pieces.day[answers], pieces.competency, pieces.outcome, pieces.weight, pieces.difficulty, pieces.slope,
-        pieces.retry, pieces.guess, pieces.slip, model.practice, model.grid, np.log(model.general_prior),
+        pieces.retry, pieces.guess, pieces.slip, model.practice, model.practice_curve, model.grid, np.log(model.general_prior),
         model.transition, model.cuts, model.fast_retention, model.other_retention, model.slow_retention,
         model.half_life_days, is_last, mean, sd, above, count,
     )  # fmt: skip
@@ -81,9 +82,15 @@ def by_day(pieces: Pieces, model: Model) -> Days:
 
 
 @compiled
+def practised(count: int, curve: float) -> float:
+    """What so many pieces count for as practice (`Parameters.practised`)."""
+    return math.log(1.0 + count) if curve == 0.0 else ((1.0 + count) ** curve - 1.0) / curve
+
+
+@compiled
 def _each_person(
     person_starts: Integers, row_starts: Integers, day: Floats, competency: Integers, outcome: Floats, weight: Floats,
-    difficulty: Floats, slope: Floats, retry: Floats, guess: Floats, slip: Floats, practice: Floats,
+    difficulty: Floats, slope: Floats, retry: Floats, guess: Floats, slip: Floats, practice: Floats, practice_curve: float,
     grid: Floats, log_prior: Floats, transition: Floats, cuts: Floats,
     fast_retention: float, other_retention: float, slow_retention: float, half_life: float,
     is_last: Floats, mean: Floats, sd: Floats, p_at_least: Floats, counts: Integers,
@@ -112,7 +119,7 @@ def _each_person(
                 in_this[:] = False
             for row in range(row_starts[answer], row_starts[answer + 1]):
                 own = place[competency[row]]
-                gained = practice[competency[row]] * math.log(1.0 + count[own])
+                gained = practice[competency[row]] * practised(count[own], practice_curve)
                 count[own] += 1
                 last_row[own] = row
                 add(fast[own], slow[own], grid, outcome[row], weight[row], difficulty[row] - gained, slope[row], retry[row],
@@ -126,7 +133,7 @@ def _each_person(
                     continue
                 last_row[own] = -1
                 told_by_others(everything - message[own], transition, prior)
-                gained = practice[competency[row]] * math.log(1.0 + count[own])
+                gained = practice[competency[row]] * practised(count[own], practice_curve)
                 peak = fast[own].max()
                 total = expected = squares = 0.0
                 for k in range(points):

@@ -54,10 +54,18 @@
     from {{ pieces }}
 {%- endmacro %}
 
+{# What so many pieces of evidence count for as practice; beside `parameters`. transforms/estimator.py: practised. #}
+{% macro practised(count) -%}
+    case
+        when parameters.practice_curve = 0 then ln(1 + {{ count }})
+        else (pow(1 + {{ count }}, parameters.practice_curve) - 1) / parameters.practice_curve
+    end
+{%- endmacro %}
+
 {# z of a piece at θ = 0: its difficulty, less what practice gained by the `earlier` pieces on the competency, and the effect
    of the attempt before. Beside `pieces` it needs `parameters` and `competencies` (estimator_competencies). #}
 {% macro logit_at_zero(pieces, previous_outcome, earlier) -%}
-    {{ pieces }}.slope * (competencies.practice * ln(1 + {{ earlier }}) - {{ pieces }}.difficulty)
+    {{ pieces }}.slope * (competencies.practice * {{ practised(earlier) }} - {{ pieces }}.difficulty)
     + case
         when {{ previous_outcome }} is null then 0
         when {{ previous_outcome }} >= 0.5 then parameters.after_success

@@ -1,6 +1,6 @@
 """By hand: people whose abilities are known and change, and how well the estimator tells them.
 
-    python -m tests.end_to_end.simulation [--people 3000] [--diagram FILE.svg]
+    python -m tests.end_to_end.simulation [--people 8000] [--diagram FILE.svg]
 
 14 competencies around a general ability, sparse and uneven evidence over a year, on activities of every level. Abilities rise with practice, fade back
 while a competency rests, and wander. Parameters are calibrated on half of the people; the others are told by the reference
@@ -68,7 +68,7 @@ def told(rows: pd.DataFrame, found: Calibration) -> list[tuple[int, float, float
 
 def main(arguments: Sequence[str] | None = None) -> None:
     given = argparse.ArgumentParser()
-    given.add_argument("--people", type=int, default=3000)
+    given.add_argument("--people", type=int, default=8000)
     given.add_argument("--diagram", type=Path)
     chosen = given.parse_args(arguments)
     random = np.random.default_rng(11)

@@ -34,6 +34,7 @@ PARAMETERS = Parameters(
     after_failure=-0.4,
     after_success=0.3,
     practice=0.15,
+    practice_curve=0.3,
     half_life_days=90,
     fast_retention=0.9,
     other_retention=0.97,

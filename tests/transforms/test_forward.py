@@ -12,7 +12,7 @@ from transforms.estimator import Evidence, Parameters, State, estimate, fold
 from transforms.forward import Deviations, predict
 
 PARAMETERS = Parameters(
-    fast_retention=0.85, other_retention=0.97, slow_retention=0.98, half_life_days=40, practice=0.15, after_failure=-0.5,
+    fast_retention=0.85, other_retention=0.97, slow_retention=0.98, half_life_days=40, practice=0.15, practice_curve=0.5, after_failure=-0.5,
     after_success=0.4, guess=0.05, slip=0.03, slope=1.2,
 )  # fmt: skip
 
@@ -80,7 +80,7 @@ def _chance(history: list[Evidence], piece: Evidence, retry: int) -> float:
     if piece.competency in states:
         states[piece.competency].gained = 0.0
     posterior = _posterior(states, piece.competency)
-    gained = (piece.practice or 0.0) * np.log1p(sum(one.competency == piece.competency for one in history))
+    gained = (piece.practice or 0.0) * PARAMETERS.practised(sum(one.competency == piece.competency for one in history))
     shift = (0.0, PARAMETERS.after_failure, PARAMETERS.after_success)[retry]
     solved = 1 / (1 + np.exp(-(PARAMETERS.slope * piece.slope * (PARAMETERS.grid + gained - piece.difficulty) + shift)))
     guess = PARAMETERS.guess if piece.guess is None else piece.guess

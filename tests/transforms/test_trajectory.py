@@ -9,7 +9,13 @@ from transforms.estimator import Evidence, Parameters, estimate, fold
 from transforms.trajectory import Model, Pieces, by_day
 
 PARAMETERS = Parameters(
-    after_failure=-0.4, after_success=0.3, practice=0.2, half_life_days=20, fast_retention=0.8, other_retention=0.95
+    after_failure=-0.4,
+    after_success=0.3,
+    practice=0.2,
+    practice_curve=0.4,
+    half_life_days=20,
+    fast_retention=0.8,
+    other_retention=0.95,
 )
 NAMES = ("a", "b", "c")
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -41,7 +47,7 @@ def test_each_day_is_what_the_pieces_up_to_it_say() -> None:
         ),
         Model(
             PARAMETERS.grid, PARAMETERS.general_prior, PARAMETERS.transition, np.array(PARAMETERS.cuts),
-            np.full(3, PARAMETERS.practice),
+            np.full(3, PARAMETERS.practice), PARAMETERS.practice_curve,
             PARAMETERS.fast_retention, PARAMETERS.other_retention, PARAMETERS.slow_retention, PARAMETERS.half_life_days,
         ),
     )  # fmt: skip

@@ -137,8 +137,9 @@ weighed as (
         coalesce(states.evidence_weight, 0) as evidence_weight,
         states.last_evidence_at,
         {{ list_of(each_point('coalesce(exp(states.fast_{k} - states.fast_peak), 1)')) }} as fast_weights,
-        competencies.practice * ln(1 + coalesce(states.evidence_count, 0)) as gained
+        competencies.practice * {{ practised('coalesce(states.evidence_count, 0)') }} as gained
     from general_weights
+    cross join {{ ref('estimator_parameters') }} as parameters
     inner join {{ ref('estimator_competencies') }} as competencies
         on general_weights.competency = competencies.competency
     left join states

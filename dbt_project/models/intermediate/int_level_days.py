@@ -54,7 +54,7 @@ def model(dbt, session):
             cuts=np.ascontiguousarray(cuts),
             practice=np.ascontiguousarray(practice),
             **{name: float(chosen[name][0])
-               for name in ("fast_retention", "other_retention", "slow_retention", "half_life_days")},
+               for name in ("fast_retention", "other_retention", "slow_retention", "half_life_days", "practice_curve")},
         ),
     )  # fmt: skip
     of = pieces.take(pa.array(days.row))

@@ -18,7 +18,7 @@ with transition as (
             array_agg(transitions.probability order by transitions.general_point)
                 filter (where transitions.point = {{ k }}) as column_{{ '%02d' % k }}
             {{- ',' if not loop.last }}
-        {% endfor %},
+        {% endfor %}
     from {{ ref('estimator_transition') }} as transitions
 
 ),

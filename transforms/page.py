@@ -24,9 +24,9 @@ def page(
 ) -> str:
     """The page as HTML text, without any reference to the network.
 
-    `levels` are rows as `flows.reading.levels` gives them, of everyone; `explanations` say why the person's are what they are;
-    `truth` maps (person, competency) to a known
-    ability, empty where none is known; `agreement` is `agreement(…)` of the two.
+    `levels` are rows as `flows.reading.levels` gives them, of everyone; `explanations` say why the person's are what they
+    are; `truth` maps (person, competency) to a known ability, empty where none is known; `agreement` is `agreement(…)` of levels
+    and truth.
     """
     order = {competency.id: number for number, competency in enumerate(framework.competencies)}
     mine = sorted((row for row in levels if row["person"] == person), key=lambda row: order[row["competency"]])

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import boxcox1p
 
 from transforms.answers import Floats, Integers
 from transforms.forward import add, compiled, discount, messages, told_by_others
@@ -71,10 +72,12 @@ def by_day(pieces: Pieces, model: Model) -> Days:
     new_person = np.append(True, pieces.person[1:] != pieces.person[:-1])[:rows]
     new_answer = new_person | np.append(True, pieces.statement[1:] != pieces.statement[:-1])[:rows]
     answers = np.flatnonzero(new_answer)
+    longest = np.diff(np.append(np.flatnonzero(new_person), rows)).max(initial=0)  # pieces of one person
+    practised = boxcox1p(np.arange(longest + 1), model.practice_curve)  # Parameters.practised
     _each_person(
         np.append(np.flatnonzero(new_person[answers]), len(answers)), np.append(answers, rows),
         pieces.day[answers], pieces.competency, pieces.outcome, pieces.weight, pieces.difficulty, pieces.slope,
-        pieces.retry, pieces.guess, pieces.slip, model.practice, model.practice_curve, model.grid, np.log(model.general_prior),
+        pieces.retry, pieces.guess, pieces.slip, model.practice, practised, model.grid, np.log(model.general_prior),
         model.transition, model.cuts, model.fast_retention, model.other_retention, model.slow_retention,
         model.half_life_days, is_last, mean, sd, above, count,
     )  # fmt: skip
@@ -82,15 +85,9 @@ def by_day(pieces: Pieces, model: Model) -> Days:
 
 
 @compiled
-def practised(count: int, curve: float) -> float:
-    """What so many pieces count for as practice (`Parameters.practised`)."""
-    return math.log(1.0 + count) if curve == 0.0 else ((1.0 + count) ** curve - 1.0) / curve
-
-
-@compiled
 def _each_person(
     person_starts: Integers, row_starts: Integers, day: Floats, competency: Integers, outcome: Floats, weight: Floats,
-    difficulty: Floats, slope: Floats, retry: Floats, guess: Floats, slip: Floats, practice: Floats, practice_curve: float,
+    difficulty: Floats, slope: Floats, retry: Floats, guess: Floats, slip: Floats, practice: Floats, practised: Floats,
     grid: Floats, log_prior: Floats, transition: Floats, cuts: Floats,
     fast_retention: float, other_retention: float, slow_retention: float, half_life: float,
     is_last: Floats, mean: Floats, sd: Floats, p_at_least: Floats, counts: Integers,
@@ -119,7 +116,7 @@ def _each_person(
                 in_this[:] = False
             for row in range(row_starts[answer], row_starts[answer + 1]):
                 own = place[competency[row]]
-                gained = practice[competency[row]] * practised(count[own], practice_curve)
+                gained = practice[competency[row]] * practised[count[own]]
                 count[own] += 1
                 last_row[own] = row
                 add(fast[own], slow[own], grid, outcome[row], weight[row], difficulty[row] - gained, slope[row], retry[row],
@@ -133,7 +130,7 @@ def _each_person(
                     continue
                 last_row[own] = -1
                 told_by_others(everything - message[own], transition, prior)
-                gained = practice[competency[row]] * practised(count[own], practice_curve)
+                gained = practice[competency[row]] * practised[count[own]]
                 peak = fast[own].max()
                 total = expected = squares = 0.0
                 for k in range(points):

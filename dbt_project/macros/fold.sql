@@ -29,8 +29,8 @@
     where standing.replaced_by is null or not standing.only_latest
 {%- endmacro %}
 
-{# Pieces in force with their place among those of the person: how many came later, how many of these on the same
-   competency, and how many are on it altogether. #}
+{# Pieces in force with their place among those of the person: how many came later, and how many on the same competency
+   later and earlier. #}
 {% macro in_sequence(pieces) -%}
     select
         {{ pieces }}.*,
@@ -46,7 +46,10 @@
             partition by {{ pieces }}.person_key, {{ pieces }}.competency
             order by {{ pieces }}.occurred_at desc, {{ pieces }}.statement_id desc
             rows between unbounded preceding and unbounded following
-        ) as pieces_on_same,
+        ) - row_number() over (
+            partition by {{ pieces }}.person_key, {{ pieces }}.competency
+            order by {{ pieces }}.occurred_at desc, {{ pieces }}.statement_id desc
+        ) as earlier_on_same,
         first_value({{ pieces }}.occurred_at) over (
             partition by {{ pieces }}.person_key
             order by {{ pieces }}.occurred_at desc, {{ pieces }}.statement_id desc

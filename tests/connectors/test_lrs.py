@@ -14,9 +14,9 @@ from connectors.sources import http
 from connectors.sources.lrs import Lrs, events
 from schemas.errors import InputError, SettingsError, UnavailableError
 from schemas.xapi import Statement, is_valid
-from tests.connectors.test_receiver import Server, statement
 from tests.home import Home
 from tests.http_server import Answer, HttpServer
+from tests.receiver import Server, statement
 
 
 class Scripted(HttpServer):

@@ -1,76 +1,18 @@
-"""The xAPI receiver as a process of its own, asked over HTTP."""
+"""The statements resource of the xAPI receiver, asked over HTTP."""
 
 import json
-import os
-import re
-import signal
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Iterator
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
 
-from connectors.event_log.sqlite import SqliteEventLog
-from connectors.receiver.intake import Intake
-from connectors.receiver.store import Search, StatementStore
-from schemas.records import STATEMENTS, Topic
 from tests.conftest import SHARED
-from tests.home import GOOD, Home
+from tests.home import GOOD
+from tests.receiver import VERSION, Server, statement
 
-VERSION = {"X-Experience-API-Version": "1.0.3"}
 VOIDED = "http://adlnet.gov/expapi/verbs/voided"
-
-
-class Server:
-    """`proficio serve` in a home of its own."""
-
-    def __init__(self, folder: Path, **environment: str) -> None:
-        self.environment = environment
-        self.home = Home(folder)
-        self.secrets = {
-            name: json.loads(self.home("clients", "add", name, *(f"--scope={one}" for one in scopes), "--json"))["secret"]
-            for name, scopes in {"lms": ["write", "read-own"], "auditor": ["read-all"], "other": ["write", "read-own"]}.items()
-        }  # fmt: skip
-        self.start()
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-u", "-m", "flows.cli", "serve", "--port", "0"], cwd=self.home.folder, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **self.environment},
-        )  # fmt: skip
-        assert self.process.stdout
-        told = self.process.stdout.readline()
-        address = re.search(r"http://[\d.:]+", told)
-        assert address, told + self.process.stdout.read()
-        self.address = address[0]
-
-    def client(self, name: str = "lms", **headers: str) -> httpx.Client:
-        return httpx.Client(
-            base_url=f"{self.address}/xapi", auth=(name, self.secrets[name]), headers={**VERSION, **headers}
-        )
-
-    def stop(self, how: signal.Signals = signal.SIGINT) -> str:
-        self.process.send_signal(how)
-        told = self.process.communicate(timeout=30)[0]
-        return str(told)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    one = Server(tmp_path_factory.mktemp("receiver"))
-    yield one
-    assert "Traceback" not in one.stop()
-
-
-def statement(**changes: Any) -> dict[str, Any]:
-    return {**GOOD, "id": str(uuid4()), **changes}
 
 
 def test_nobody_is_served_without_credentials(server: Server) -> None:
@@ -269,124 +211,3 @@ def test_attachments_come_and_go_in_parts(server: Server) -> None:
         got = lms.get("/statements", params={"statementId": one["id"], "attachments": "true"})
         assert got.headers["content-type"].startswith("multipart/mixed")
         assert content in got.content
-
-
-def test_bodies_that_are_too_large_are_cut_off(server: Server) -> None:
-    with server.client() as lms:
-        answer = lms.post("/statements", content=b"[" + b" " * 20_000_001, headers={"Content-Type": "application/json"})
-        assert answer.status_code == 413
-        large = statement(result={"response": "x" * 999_000})
-        assert lms.post("/statements", json=[statement(), large]).status_code == 413
-
-        def endless() -> Iterator[bytes]:
-            for _ in range(30):
-                yield b" " * 1_000_000
-
-        assert (
-            lms.post("/statements", content=endless(), headers={"Content-Type": "application/json"}).status_code == 413
-        )
-
-
-def test_a_body_that_never_ends_is_cut_off(tmp_path: Path) -> None:
-    server = Server(tmp_path, PROFICIO_RECEIVER__BODY_SECONDS="1")
-
-    def slow() -> Iterator[bytes]:
-        for _ in range(40):
-            yield b" "
-            time.sleep(0.1)
-
-    with server.client() as lms:
-        assert lms.post("/statements", content=slow(), headers={"Content-Type": "application/json"}).status_code == 408
-    server.stop()
-
-
-def test_a_client_that_asks_too_much_is_told_when_to_come_again(tmp_path: Path) -> None:
-    server = Server(tmp_path, PROFICIO_RECEIVER__RATE="3/minute")
-    with server.client("auditor") as auditor, server.client() as lms:
-        assert [auditor.get("/statements").status_code for _ in range(4)] == [200, 200, 200, 429]
-        assert 0 < int(auditor.get("/statements").headers["retry-after"]) <= 60
-        assert lms.get("/statements").status_code == 200
-    server.stop()
-
-
-def test_a_client_that_was_revoked_is_shut_out_at_once(server: Server) -> None:
-    server.secrets["gone"] = json.loads(server.home("clients", "add", "gone", "--json"))["secret"]
-    with server.client("gone") as gone:
-        assert gone.get("/statements").status_code == 200
-        server.home("clients", "revoke", "gone")
-        assert gone.get("/statements").status_code == 401
-    assert "gone" in server.home("clients", "list")
-    assert "no client 'gone'" in server.home("clients", "revoke", "gone", expect=4)
-    assert server.secrets["gone"] not in "".join(
-        path.read_bytes().decode("latin-1") for path in server.home.folder.rglob("receiver.db*")
-    )
-
-
-def test_what_was_answered_is_landed_once_though_the_receiver_is_killed(tmp_path: Path) -> None:
-    server, answered, sent = Server(tmp_path), set[str](), set[str]()
-
-    def send() -> None:
-        with server.client() as lms:
-            while server.process.poll() is None:
-                batch = [statement() for _ in range(20)]
-                sent.update(one["id"] for one in batch)
-                try:
-                    if lms.post("/statements", json=batch).status_code == 200:
-                        answered.update(one["id"] for one in batch)
-                except httpx.HTTPError:
-                    return
-
-    for number in range(3):
-        threads = [threading.Thread(target=send) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        threads[0].join(timeout=1.5 + number / 3)
-        server.stop(signal.SIGKILL)
-        for thread in threads:
-            thread.join()
-        server.start()
-    with server.client("auditor") as auditor:
-        assert all(
-            auditor.get("/statements", params={"statementId": one}).status_code == 200 for one in list(answered)[:20]
-        )
-    server.stop()
-    server.home("land")
-    landed = [row["statement_id"] for row in server.home.rows()]
-    assert len(answered) > 100
-    assert answered <= set(landed) <= sent
-    assert all(row["source"] == "lms" for row in server.home.rows())
-
-
-class SlowLog(SqliteEventLog):
-    """Appends only once it is let."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.create([Topic(STATEMENTS, 1)])
-        self.waiting, self.let = threading.Event(), threading.Event()
-
-    def append(self, topic: str, records: Any) -> int:
-        self.waiting.set()
-        assert self.let.wait(30)
-        return super().append(topic, records)
-
-
-def test_what_is_being_written_is_not_called_consistent_and_who_gives_up_stops_nobody(tmp_path: Path) -> None:
-    log, store = SlowLog(tmp_path / "events.db"), StatementStore(tmp_path / "receiver.db")
-    intake = Intake(log, store)
-    authority = {"account": {"homePage": "https://example.org", "name": "lms"}}
-    first = intake.submit([statement()], "lms", authority, "1.0.3")
-    assert log.waiting.wait(30)
-    through = intake.consistent_through()
-    given_up = intake.submit([statement()], "lms", authority, "1.0.3")
-    assert given_up.cancel()
-    assert not first.cancel()
-    third = intake.submit([statement()], "lms", authority, "1.0.3")
-    log.let.set()
-    kept = [store.get(ids[0]) for ids in (first.result(30), third.result(30))]
-    assert all(one and one.stored > through for one in kept)
-    intake.close()
-    assert intake.consistent_through() > through
-    assert len(store.search(Search())) == 2
-    store.close()
-    log.close()

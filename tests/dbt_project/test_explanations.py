@@ -8,7 +8,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from connectors import warehouse
-from tests.flows.test_estimate import CALIBRATION, COMPETENCIES, LEVELS, PARAMETERS, answered, pieces_of
+from tests.graded import CALIBRATION, COMPETENCIES, LEVELS, PARAMETERS, answered, pieces_of
 from tests.pipeline import Pipeline
 from transforms.explanation import contributions
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from connectors import warehouse
-from tests.flows.test_estimate import CALIBRATION, voiding
+from tests.graded import CALIBRATION, voiding
 from tests.pipeline import Pipeline
 from transforms.calibration import Calibration
 from transforms.commits import Commit, FileChange

@@ -1,10 +1,7 @@
 """Levels by dbt: equal to the reference estimator, whatever the order, batches, duplicates, late and voided statements."""
 
 import random
-from collections import defaultdict
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from hashlib import sha1
 from pathlib import Path
 from typing import Any
 
@@ -20,86 +17,17 @@ from flows.dead_letters import dead_letters
 from flows.estimate import estimate
 from flows.land import land
 from flows.opening import definitions, event_log, identities
-from flows.settings import IdentitySettings
 from schemas.records import STATEMENTS, Record
-from schemas.xapi import VOIDED
+from tests.graded import CALIBRATION, COMPETENCIES, PARAMETERS, answered, pieces_of, voiding
 from tests.pipeline import Pipeline
-from transforms.calibration import Calibration
-from transforms.estimator import Evidence, Parameters, fold
 from transforms.estimator import estimate as reference
+from transforms.estimator import fold
 from transforms.seeds import seeds
-
-PARAMETERS = Parameters(
-    general_mean=0.2,
-    after_failure=-0.4,
-    after_success=0.3,
-    practice=0.15,
-    practice_curve=0.3,
-    half_life_days=90,
-    fast_retention=0.9,
-    other_retention=0.97,
-    slip=0.03,
-)
-CALIBRATION = Calibration(
-    PARAMETERS,
-    competency_difficulty={"data-literacy": -0.3, "collaboration": 0.2},
-    competency_practice={"data-literacy": -0.4, "ethics-bias": 0.1},
-    activities={
-        "https://lms.example.org/data-literacy/beginner/1": (0.5, 1.3),
-        "https://lms.example.org/collaboration/master/2": (-0.7, 0.8),
-    },
-)
-START = datetime(2026, 1, 1, tzinfo=UTC)
-LEVELS = ("beginner", "intermediate", "advanced", "master")
-COMPETENCIES = ("data-literacy", "collaboration", "ethics-bias")
-
-
-def answered(
-    number: int, person: int, competency: str, level: int, outcome: float, hour: float, activity: int = 1
-) -> dict[str, Any]:
-    """A graded activity; those numbered 3 are submissions, of which the newest grade replaces the ones before."""
-    kind = {"type": "https://example.org/types/submission"} if activity == 3 else {}
-    return {
-        "id": f"00000000-0000-4000-8000-{number:012x}",
-        "actor": {"mbox": f"mailto:p{person}@example.org", "name": f"Person {person}"},
-        "verb": {"id": "http://adlnet.gov/expapi/verbs/answered"},
-        "object": {"id": f"https://lms.example.org/{competency}/{LEVELS[level - 1]}/{activity}", "definition": kind},
-        "result": {"score": {"scaled": outcome}},
-        "timestamp": (START + timedelta(hours=hour)).isoformat(),
-    }
-
-
-def voiding(number: int, target: str) -> dict[str, Any]:
-    return {
-        "id": f"00000000-0000-4000-9000-{number:012x}",
-        "actor": {"mbox": "mailto:admin@example.org"},
-        "verb": {"id": VOIDED},
-        "object": {"objectType": "StatementRef", "id": target},
-    }
 
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     return Pipeline.at(tmp_path_factory.mktemp("estimate"), CALIBRATION)
-
-
-def pieces_of(statements: list[dict[str, Any]]) -> dict[str, list[Evidence]]:
-    """The evidence of each person that the statements in force are."""
-    voided = {one["object"]["id"] for one in statements if one["verb"]["id"] == VOIDED}
-    evidence: dict[str, dict[str, Evidence]] = defaultdict(dict)
-    for one in statements:
-        if one["verb"]["id"] == VOIDED or one["id"] in voided:
-            continue
-        competency, level, _ = one["object"]["id"].rsplit("/", 3)[1:]
-        deviation, slope = CALIBRATION.activities.get(one["object"]["id"], (0.0, 1.0))
-        difficulty = PARAMETERS.difficulty(LEVELS.index(level) + 1) + CALIBRATION.difficulty_of(competency) + deviation
-        evidence[one["actor"]["mbox"]][one["id"]] = Evidence(
-            competency, one["object"]["id"], difficulty, one["result"]["score"]["scaled"],
-            1.0, datetime.fromisoformat(one["timestamp"]), one["id"], slope,
-            practice=CALIBRATION.practice_of(competency),
-            only_latest="definition" in one["object"] and bool(one["object"]["definition"]),
-        )  # fmt: skip
-    return {person: list(pieces.values()) for person, pieces in evidence.items()}
 
 
 def expected(pipeline: Pipeline, statements: list[dict[str, Any]]) -> dict[tuple[str, str], Any]:
@@ -167,59 +95,16 @@ def test_levels_are_a_function_of_the_set_of_statements(
                 assert value == incremental[key][name]
 
 
-ACCOUNTS: tuple[dict[str, Any], ...] = (
-    {"mbox": "mailto:p0@example.org", "name": "Person 0"},
-    {"mbox_sha1sum": sha1(b"mailto:p0@example.org").hexdigest()},
-    {"account": {"homePage": "https://github.com", "name": "pzero"}},
-    {"mbox": "mailto:p1@example.org"},
-    {"openid": "https://p1.example.org/"},
-)
-TEAM = {"objectType": "Group", "name": "Team", "member": [ACCOUNTS[1], ACCOUNTS[3], ACCOUNTS[4]]}
-TABLES = (
-    "",
-    "https://github.com|pzero,zero\np0@example.org,zero\n",
-    "mailto:p1@example.org,one\nhttps://p1.example.org/,one\nhttps://github.com|pzero,one\n",
-)
-
-
-@hypothesis_settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.lists(st.tuples(st.sampled_from(TABLES), st.integers(0, 2**32)), min_size=2, max_size=4))
-def test_relinking_equals_a_rebuild(pipeline: Pipeline, steps: list[tuple[str, int]]) -> None:
-    pipeline.reset()
-    table = pipeline.settings.home / "identities.csv"
-    linked = IdentitySettings(table=table, group_share=0.5)
-    pipeline = replace(pipeline, settings=pipeline.settings.model_copy(update={"identity": linked}))
-    number = 0
-    for identities_now, seed in steps:
-        table.write_text(f"account,person\n{identities_now}")
-        random_bits, statements = random.Random(seed), []
-        for _ in range(random_bits.randrange(8)):
-            number += 1
-            one = answered(
-                number, 0, random_bits.choice(COMPETENCIES), random_bits.randint(1, 4), 1, random_bits.random() * 900
-            )
-            statements.append({**one, "actor": random_bits.choice([*ACCOUNTS, TEAM])})
-        pipeline.take(statements)
-    incremental = pipeline.levels_by_key()
-    pipeline.take([], full_refresh=True)
-    rebuilt = pipeline.levels_by_key()
-    assert rebuilt.keys() == incremental.keys()
-    for key, row in rebuilt.items():
-        for name, value in row.items():
-            assert value == (
-                pytest.approx(incremental[key][name], abs=1e-9) if isinstance(value, float) else incremental[key][name]
-            )
-
-
 def test_a_better_outcome_never_lowers_a_level_and_moves_its_own_competency_most(pipeline: Pipeline) -> None:
     """On fifty people at once: everyone does the same as a twin, but for one activity that goes better."""
     pipeline.reset()
-    random_bits, made = random.Random(7), []
+    random_bits, made, newest = random.Random(7), [], []
     for person in range(50):
         history = [
             (random_bits.choice(COMPETENCIES), random_bits.randint(1, 4), random_bits.choice([0.0, 0.5, 1.0]), n)
             for n in range(random_bits.randint(1, 12))
         ]
+        newest.append(history[-1][0])
         better = len(history) - 1 if person % 2 else random_bits.randrange(len(history))
         for twin in (0, 1):
             for n, (competency, level, outcome, hour) in enumerate(history):
@@ -229,52 +114,15 @@ def test_a_better_outcome_never_lowers_a_level_and_moves_its_own_competency_most
                 )
     pipeline.take(made)
     found = pipeline.levels()
-    moved_own = 0
-    for person in range(50):
+    for person, own in enumerate(newest):
         changes = {}
         for competency in pipeline.competencies:
             worse, better_off = (found[f"mailto:p{2 * person + twin}@example.org", competency] for twin in (0, 1))
             for k in range(1, 5):
                 assert better_off[f"p_at_least_{k}"] >= worse[f"p_at_least_{k}"] - 1e-9
             changes[competency] = better_off["ability_mean"] - worse["ability_mean"]
-        if person % 2:  # the newest piece, of which nothing is forgotten yet
-            newest = max(
-                (one for one in made if one["actor"]["mbox"] == f"mailto:p{2 * person}@example.org"),
-                key=lambda one: one["timestamp"],
-            )
-            own = newest["object"]["id"].rsplit("/", 3)[1]
-            assert changes[own] > max(change for name, change in changes.items() if name != own)
-            moved_own += 1
-    assert moved_own == 25
-
-
-def test_accounts_meet_in_one_person_and_only_they_are_recomputed(pipeline: Pipeline) -> None:
-    pipeline.reset()
-    table = pipeline.settings.home / "identities.csv"
-    table.write_text("account,person\n")
-    linked = IdentitySettings(table=table, group_share=0.5)
-    pipeline = replace(pipeline, settings=pipeline.settings.model_copy(update={"identity": linked}))
-    actors = [*ACCOUNTS, TEAM, {"mbox": "mailto:other@example.org"}]
-    pipeline.take([{**answered(n, 0, "data-literacy", 2, 1, 24 * n), "actor": actor} for n, actor in enumerate(actors)])
-    people = "select accounts from dim_person order by accounts"
-    sha = f"sha1:{ACCOUNTS[1]['mbox_sha1sum']}"
-    assert [row["accounts"] for row in warehouse.rows(pipeline.settings.warehouse, people)] == [
-        "https://github.com|pzero", "https://p1.example.org/", "mailto:other@example.org", f"mailto:p0@example.org {sha}",
-        "mailto:p1@example.org",
-    ]  # fmt: skip
-    pieces = {row["accounts"]: row["weight"] for row in warehouse.rows(
-        pipeline.settings.warehouse,
-        "select accounts, sum(weight) as weight from mart_evidence inner join dim_person using (person) group by accounts")}  # fmt: skip
-    assert pieces[f"mailto:p0@example.org {sha}"] == 2.5
-    assert pieces["mailto:other@example.org"] == 1
-    table.write_text("account,person\nhttps://github.com|pzero,zero\np0@example.org,zero\n")
-    pipeline.take([])
-    touched = warehouse.rows(
-        pipeline.settings.warehouse,
-        "select accounts from int_competency_states inner join int_people using (person_key) where load_id = 2 and evidence_count > 0",
-    )
-    assert [row["accounts"] for row in touched] == [f"https://github.com|pzero mailto:p0@example.org {sha}"]
-    assert len(warehouse.rows(pipeline.settings.warehouse, "select distinct person from mart_levels")) == 4
+        if person % 2:  # it was the newest piece, of which nothing is forgotten yet
+            assert changes.pop(own) > max(changes.values()) > 0
 
 
 def test_only_people_with_new_evidence_are_touched(pipeline: Pipeline) -> None:

@@ -238,10 +238,10 @@ discounted as (
             {{ logit_at_zero(
                 'in_sequence',
                 'coalesce(in_sequence.previous_outcome, case when not in_sequence.only_latest then earlier_attempts.outcome end)',
-                '(in_sequence.pieces_on_same - 1 - in_sequence.later_on_same + coalesce(previous.evidence_count, 0))'
+                '(in_sequence.earlier_on_same + coalesce(previous.evidence_count, 0))'
             ) }}
         {%- else -%}
-            {{ logit_at_zero('in_sequence', 'in_sequence.previous_outcome', '(in_sequence.pieces_on_same - 1 - in_sequence.later_on_same)') }}
+            {{ logit_at_zero('in_sequence', 'in_sequence.previous_outcome', 'in_sequence.earlier_on_same') }}
         {%- endif %} as logit_at_zero
     from in_sequence
     inner join {{ ref('estimator_competencies') }} as competencies on in_sequence.competency = competencies.competency

@@ -118,8 +118,7 @@ discounted as (
         pieces.* exclude (weight),
         pieces.counted_weight as weight,
         {{ discount('fast', 'pieces.occurred_at', 'pieces.person_newest_at', 'pieces.later_pieces', 'pieces.later_on_same') }},
-        {{ logit_at_zero('pieces', 'pieces.previous_outcome', '(pieces.pieces_on_same - 1 - pieces.later_on_same)') }}
-            as logit_at_zero
+        {{ logit_at_zero('pieces', 'pieces.previous_outcome', 'pieces.earlier_on_same') }} as logit_at_zero
     from pieces
     inner join {{ ref('estimator_competencies') }} as competencies on pieces.competency = competencies.competency
     cross join parameters

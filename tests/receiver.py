@@ -1,0 +1,55 @@
+"""`proficio serve` as a process of its own, with clients, for the tests that ask it over HTTP."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from tests.home import GOOD, Home
+
+VERSION = {"X-Experience-API-Version": "1.0.3"}
+
+
+class Server:
+    """`proficio serve` in a home of its own."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.environment = environment
+        self.home = Home(folder)
+        self.secrets = {
+            name: json.loads(self.home("clients", "add", name, *(f"--scope={one}" for one in scopes), "--json"))["secret"]
+            for name, scopes in {"lms": ["write", "read-own"], "auditor": ["read-all"], "other": ["write", "read-own"]}.items()
+        }  # fmt: skip
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "flows.cli", "serve", "--port", "0"], cwd=self.home.folder, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), **self.environment},
+        )  # fmt: skip
+        assert self.process.stdout
+        told = self.process.stdout.readline()
+        address = re.search(r"http://[\d.:]+", told)
+        assert address, told + self.process.stdout.read()
+        self.address = address[0]
+
+    def client(self, name: str = "lms", **headers: str) -> httpx.Client:
+        return httpx.Client(
+            base_url=f"{self.address}/xapi", auth=(name, self.secrets[name]), headers={**VERSION, **headers}
+        )
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> str:
+        self.process.send_signal(how)
+        told = self.process.communicate(timeout=30)[0]
+        return str(told)
+
+
+def statement(**changes: Any) -> dict[str, Any]:
+    return {**GOOD, "id": str(uuid4()), **changes}

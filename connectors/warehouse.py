@@ -145,8 +145,14 @@ def _note_attributes(connection: duckdb.DuckDBPyConnection, identities: Identiti
     connection.unregister("given")
 
 
-def finish_load(warehouse: Path, load: Load, project_digest: str, identities: Identities) -> None:
-    """Note that every model has taken up a load: the next one starts behind it."""
+def finish_load(
+    warehouse: Path, load: Load, project_digest: str, identities: Identities, vacuum: bool = False
+) -> None:
+    """Note that every model has taken up a load: the next one starts behind it.
+
+    With `vacuum` the checkpoint at closing also rewrites row groups that deletions thinned out, which may take longer
+    than a load; at all other times it is left out.
+    """
     ends: dict[tuple[str, int], int] = {}
     for file in load.files:
         ends[file.topic, file.partition] = max(ends.get((file.topic, file.partition), 0), file.last + 1)
@@ -161,6 +167,8 @@ def finish_load(warehouse: Path, load: Load, project_digest: str, identities: Id
         connection.execute("delete from lake.seeds")
         connection.execute("insert into lake.seeds values (?, ?)", [project_digest, identities.digest])
         connection.execute("commit")
+        if vacuum:
+            connection.execute("reset max_vacuum_tasks")
 
 
 def rejected_offsets(warehouse: Path) -> dict[int, int]:
@@ -256,6 +264,7 @@ def connected(path: Path, read_only: bool = False) -> Iterator[duckdb.DuckDBPyCo
         ) from error
     try:
         connection.execute("set enable_progress_bar = false")  # it would stand between the lines of --json
+        connection.execute("set max_vacuum_tasks = 0")  # rewriting row groups takes longer than a load: see finish_load
         yield connection
     except duckdb.IOException as error:
         raise StorageError(f"{path} cannot be read or written: {error}", "Check the disk and the folder.") from error

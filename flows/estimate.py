@@ -62,8 +62,9 @@ def _estimate(
             if result["status"] == "warn":
                 logger().warning("dbt test %s: %s", result["name"], result["message"])
     conflicts = _refuse_conflicts(settings, load, log)
-    warehouse.finish_load(settings.warehouse, load, project.digest, people)
-    if load.load_id % _COMPACT_EVERY == 0:
+    compact = load.load_id % _COMPACT_EVERY == 0
+    warehouse.finish_load(settings.warehouse, load, project.digest, people, vacuum=compact)
+    if compact:
         project.invoke("run-operation", "compact_states")
     return Estimated(load.load_id, len(load.files), load.full_refresh, conflicts)
 

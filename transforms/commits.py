@@ -29,6 +29,8 @@ VOCABULARY = "https://w3id.org/proficio"
 FEATURES = f"{VOCABULARY}/extensions/features"
 FILES_KEPT = 100
 _EMAIL = re.compile(r"[^\s@<>]+@[^\s@<>]+")
+# The address that GitHub gives who keeps theirs private: https://docs.github.com/account-and-profile, "commit email address".
+_GITHUB_LOGIN = re.compile(r"(?:\d+\+)?([A-Za-z0-9-]+)@users\.noreply\.github\.com", re.IGNORECASE)
 _REVERT = re.compile(r"This reverts commit ([0-9a-f]{7,64})")
 _COAUTHOR = re.compile(r"^co-authored-by:.*<[^>]+>", re.IGNORECASE | re.MULTILINE)
 
@@ -163,6 +165,8 @@ def _features_of(path: PurePosixPath) -> set[str]:
 
 def _author(commit: Commit) -> Agent:
     name = commit.author_name or None
+    if login := _GITHUB_LOGIN.fullmatch(commit.author_email):
+        return Agent(name=name, account=AgentAccount(home_page="https://github.com", name=login[1]))
     if _EMAIL.fullmatch(commit.author_email):
         return Agent(name=name, mbox=f"mailto:{commit.author_email}")
     account = AgentAccount(home_page=commit.repository, name=commit.author_email or commit.author_name or "unknown")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from connectors.sources.http import in_turn
 from schemas.errors import InputError, UnavailableError
 from schemas.xapi import Statement
 from transforms.commits import Commit, FileChange, statement
@@ -37,14 +38,15 @@ def events(settings: GitSource, cursor: dict[str, Any] | None) -> Iterator[tuple
     read starts that repository again and sends the same ids.
     """
     tips: dict[str, list[str]] = dict((cursor or {}).get("tips", {}))
-    for repository in settings.repositories:
+
+    def of_repository(repository: str) -> Iterator[tuple[Statement, dict[str, Any]]]:
         folder, iri = _open(repository, settings)
         seen = [sha for sha in tips.get(iri, ()) if _holds(folder, sha)]
         now = _git(folder, "for-each-ref", "--format=%(objectname)", "refs/heads", "refs/tags", "refs/remotes").split()
         head = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD", allow_failure=True).split()
         now = sorted({*now, *head})
         if not now or now == sorted(seen):
-            continue
+            return
         held: Statement | None = None
         for commit in _log(folder, iri, now, seen):
             if held is not None:
@@ -54,11 +56,13 @@ def events(settings: GitSource, cursor: dict[str, Any] | None) -> Iterator[tuple
         if held is not None:
             yield held, {"tips": dict(tips)}
 
+    return in_turn(settings.repositories, of_repository)
+
 
 def _open(repository: str, settings: GitSource) -> tuple[Path, str]:
     """A folder that Git can read, and the IRI of the repository. Clone URLs are mirrored, credentials left out."""
     if _URL.match(repository):
-        public = _without_credentials(repository)
+        public = web_address(repository)
         mirror = settings.mirrors / sha256(public.encode()).hexdigest()[:16]
         if mirror.exists():
             _git(mirror, "fetch", "--prune", "--tags", "--quiet", "origin", timeout=settings.timeout_seconds)
@@ -73,16 +77,20 @@ def _open(repository: str, settings: GitSource) -> tuple[Path, str]:
             f"{repository} is no Git repository.", "Give the path of a repository's folder, or a clone URL."
         )
     origin = _git(folder, "config", "--get", "remote.origin.url", allow_failure=True).strip()
-    iri = _without_credentials(origin) if "://" in origin else folder.as_uri()
+    iri = web_address(origin) if _URL.match(origin) else folder.as_uri()
     return folder, iri
 
 
-def _without_credentials(url: str) -> str:
+def web_address(url: str) -> str:
+    """What stands for a repository whichever way it is cloned: https://host/path, without credentials, port of SSH, or .git."""
     if "://" not in url:  # git@host:path
-        host, _, path = url.partition(":")
-        return f"ssh://{host}/{quote(path)}"
+        host, _, path = url.rpartition("@")[2].partition(":")
+        url = f"ssh://{host}/{quote(path)}"
     parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], path=parts.path.removesuffix("/")))
+    path = parts.path.rstrip("/").removesuffix(".git")
+    if parts.scheme in ("ssh", "git"):
+        return f"https://{parts.hostname or ''}{path}"
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], path=path))
 
 
 def _holds(folder: Path, sha: str) -> bool:

@@ -2,27 +2,28 @@
 
 import email.utils
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import httpx
 import orjson
 import stamina
 
-from schemas.errors import InputError, SettingsError, UnavailableError
+from schemas.errors import InputError, ProficioError, SettingsError, UnavailableError
 
+Item = TypeVar("Item")
+Read = TypeVar("Read")
 _TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
 _MOST_BYTES = 50_000_000
-_LONGEST_WAIT = 900.0  # seconds that a Retry-After is waited for
 
 
 class Api:
     """One API under a base URL. Redirects are not followed, so credentials go nowhere else; TLS is verified."""
 
     def __init__(
-        self, base_url: str, auth: tuple[str, str] | None = None, headers: Mapping[str, str] | None = None,
+        self, base_url: str, auth: httpx.Auth | tuple[str, str] | None = None, headers: Mapping[str, str] | None = None,
         timeout_seconds: float = 60, patience_seconds: float = 600,
     ) -> None:  # fmt: skip
         self.base_url = base_url.rstrip("/")
@@ -75,8 +76,13 @@ class Api:
     def _once(self, method: str, url: str, **what: Any) -> tuple[Any, httpx.Headers]:
         with self._client.stream(method, url, **what) as answer:
             status = answer.status_code
-            if status in _TRANSIENT:
-                raise _Later(status, answer.headers.get("retry-after"))
+            seconds = _told_to_wait(answer.headers)
+            if status in _TRANSIENT or (status == 403 and seconds is not None):
+                if seconds is not None and seconds > self._patience:
+                    raise UnavailableError(
+                        f"{_place(url)} answers {status} and asks to wait {seconds:,.0f} s.", "Try again after that."
+                    )
+                raise _Later(status, seconds)
             if status in (401, 403):
                 raise SettingsError(
                     f"{_place(url)} answers {status}: the credentials are wrong, have expired, or may not do this.",
@@ -92,7 +98,7 @@ class Api:
                     raise InputError(
                         f"{_place(url)} answers with more than {_MOST_BYTES:,} bytes.", "Ask for less at once."
                     )
-            if status != 200:
+            if not answer.is_success:
                 told = " ".join(body[:300].decode(errors="replace").split())
                 raise InputError(f"{_place(url)} answers {status}: {told!r}", "See what the other side says.")
             try:
@@ -103,33 +109,53 @@ class Api:
 
 
 class _Later(Exception):
-    """An answer that asks for patience."""
+    """An answer that asks for patience, of so many seconds where it says."""
 
-    def __init__(self, status: int, retry_after: str | None) -> None:
+    def __init__(self, status: int, seconds: float | None) -> None:
         super().__init__(status)
-        self.status, self.retry_after = status, retry_after
+        self.status, self.seconds = status, seconds
 
 
 def _wait(error: Exception) -> bool | float:
     """Whether to try again, or after how many seconds."""
-    if not isinstance(error, _Later):
-        return isinstance(error, httpx.TransportError)
-    told = error.retry_after
-    if not told:
-        return True
-    if told.strip().isdigit():
-        return min(float(told), _LONGEST_WAIT)
+    if isinstance(error, _Later):
+        return True if error.seconds is None else error.seconds
+    return isinstance(error, httpx.TransportError)
+
+
+def _told_to_wait(headers: httpx.Headers) -> float | None:
+    """The seconds that Retry-After asks for, or that a used-up rate limit takes to begin anew; None where neither is told."""
+    told, now = headers.get("retry-after", "").strip(), time.time()
+    if told.isdigit():
+        return float(told)
     try:
-        moment = email.utils.parsedate_to_datetime(told).timestamp()
-    except ValueError:
-        return True
-    return min(max(moment - time.time(), 0.0), _LONGEST_WAIT)
+        if told:
+            return max(email.utils.parsedate_to_datetime(told).timestamp() - now, 0.0)
+        if headers.get("x-ratelimit-remaining") == "0":
+            return max(float(headers["x-ratelimit-reset"]) - now, 0.0) + 1
+    except (ValueError, KeyError):
+        pass
+    return None
 
 
 def _place(url: str) -> str:
     """An address for people: no credentials, no parameters."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+
+def in_turn(items: Iterable[Item], read: Callable[[Item], Iterator[Read]]) -> Iterator[Read]:
+    """What is read of each item. One that fails does not stop those after it; all that failed are told at the end."""
+    failed: list[ProficioError] = []
+    for item in items:
+        try:
+            yield from read(item)
+        except ProficioError as error:
+            failed.append(error)
+    if len(failed) == 1:
+        raise failed[0]
+    if failed:
+        raise type(failed[0])("\n".join(map(str, failed)), failed[0].hint)
 
 
 @contextmanager

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from connectors.sources.http import Api, api
+from connectors.sources.http import Api, api, in_turn
 from schemas.errors import InputError
 from schemas.xapi import Statement, parse_timestamp
 
@@ -30,12 +31,20 @@ def events(settings: tuple[Lrs, ...], cursor: dict[str, Any] | None) -> Iterator
     and `seen` are the ids that were read beyond it.
     """
     cursors: dict[str, Any] = dict(cursor or {})
-    for one in settings:
+
+    def of_one(one: Lrs) -> Iterator[tuple[Statement, dict[str, Any]]]:
         headers = {"X-Experience-API-Version": "2.0.0" if one.version == "2.0" else "1.0.3"}
         with api(one.url, (one.username, one.password), headers, patience_seconds=one.patience_seconds) as remote:
             for statement, own in _of_one(remote, one, cursors.get(one.name, {})):
-                cursors = {**cursors, one.name: own}
-                yield statement, cursors
+                cursors[one.name] = own
+                yield statement, dict(cursors)
+
+    return in_turn(settings, of_one)
+
+
+def cursor_at(settings: tuple[Lrs, ...], moment: datetime) -> dict[str, Any]:
+    """The cursor of a read that had come up to a moment."""
+    return {one.name: {"since": moment.isoformat()} for one in settings}
 
 
 def _of_one(remote: Api, settings: Lrs, cursor: dict[str, Any]) -> Iterator[tuple[Statement, dict[str, Any]]]:

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
-from connectors.sources.http import Api, api
+from connectors.sources.http import Api, api, in_turn
 from schemas.errors import InputError, SettingsError
 from schemas.xapi import Statement
 from transforms import moodle as told
 
+_ANY = "any"  # course that a cursor has no entry for
 _AT_ONCE = 1_000  # learners asked for at once
 _DENIED = {"invalidtoken", "accessexception", "servicenotavailable", "servicerequireslogin", "enablewsdescription"}
 
@@ -42,16 +44,24 @@ def events(
     a read that broke off starts that course again and sends the same statements.
     """
     cursors: dict[str, dict[str, int]] = dict(cursor or {})
-    for one in settings:
+
+    def of_one(one: Moodle) -> Iterator[tuple[Statement | None, dict[str, Any]]]:
         with api(one.url, patience_seconds=one.patience_seconds) as remote:
             site, now = _call(remote, one, "core_webservice_get_site_info")
             for course in _courses(remote, one):
                 own = cursors.get(one.name, {})
-                since = own.get(str(course["id"]), 0)
+                since = own.get(str(course["id"]), own.get(_ANY, 0))
                 for statement in _of_course(remote, one, told.Course(site["siteurl"], course), since):
-                    yield statement, cursors
-                cursors = {**cursors, one.name: {**own, str(course["id"]): now}}
-                yield None, cursors
+                    yield statement, dict(cursors)
+                cursors[one.name] = {**own, str(course["id"]): now}
+                yield None, dict(cursors)
+
+    return in_turn(settings, of_one)
+
+
+def cursor_at(settings: tuple[Moodle, ...], moment: datetime) -> dict[str, Any]:
+    """The cursor of a read that had come up to a moment."""
+    return {one.name: {_ANY: int(moment.timestamp())} for one in settings}
 
 
 def _courses(remote: Api, settings: Moodle) -> list[dict[str, Any]]:

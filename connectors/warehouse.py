@@ -145,9 +145,7 @@ def _note_attributes(connection: duckdb.DuckDBPyConnection, identities: Identiti
     connection.unregister("given")
 
 
-def finish_load(
-    warehouse: Path, load: Load, project_digest: str, identities: Identities, vacuum: bool = False
-) -> None:
+def finish_load(warehouse: Path, load: Load, project_digest: str, identities: Identities, vacuum: bool = False) -> None:
     """Note that every model has taken up a load: the next one starts behind it.
 
     With `vacuum` the checkpoint at closing also rewrites row groups that deletions thinned out, which may take longer

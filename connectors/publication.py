@@ -13,14 +13,18 @@ from schemas.errors import InputError
 DATABASE = "proficio.duckdb"
 
 
-def publish(warehouse: Path, folder: Path, marts: Sequence[str], database: bool) -> dict[str, int]:
-    """Copy marts from the warehouse into `folder`; rows of each. With `database`, into proficio.duckdb too."""
+def publish(warehouse: Path, folder: Path, marts: Sequence[str], database: bool, memory: str) -> dict[str, int]:
+    """Copy marts from the warehouse into `folder`; rows of each. With `database`, into proficio.duckdb too.
+
+    `memory` is what DuckDB may use, such as 4GB; beyond it, it spills beside the warehouse.
+    """
     if not warehouse.exists():
         raise InputError(f"There is no warehouse {warehouse} to publish from.", "Estimate first: proficio estimate.")
     rows = {}
     with storage_errors(folder), connected(warehouse, read_only=True) as connection:
         folder.mkdir(parents=True, exist_ok=True)
-        connection.execute("set TimeZone = 'UTC'")
+        connection.execute("set TimeZone = 'UTC'; set preserve_insertion_order = false")
+        connection.execute("set memory_limit = ?", [memory])
         for mart in marts:
             target = folder / f"{mart}.parquet"
             temporary = _temporary(target)
@@ -33,17 +37,18 @@ def publish(warehouse: Path, folder: Path, marts: Sequence[str], database: bool)
             finally:
                 temporary.unlink(missing_ok=True)
     if database:
-        _publish_database(folder, marts)
+        _publish_database(folder, marts, memory)
     return rows
 
 
-def _publish_database(folder: Path, marts: Sequence[str]) -> None:
+def _publish_database(folder: Path, marts: Sequence[str], memory: str) -> None:
     target = folder / DATABASE
     temporary = _temporary(target)
     with storage_errors(folder):
         try:
             with duckdb.connect(str(temporary)) as connection:
-                connection.execute("set TimeZone = 'UTC'")
+                connection.execute("set TimeZone = 'UTC'; set preserve_insertion_order = false")
+                connection.execute("set memory_limit = ?", [memory])
                 for mart in marts:
                     source = _quoted(folder / f"{mart}.parquet")
                     connection.execute(f"create table {mart} as from read_parquet('{source}')")

@@ -124,13 +124,14 @@ def identities(settings: Settings) -> Identities:
     elif chosen.key_file:
         key = _text(chosen.key_file, "identity.key_file").strip()
     else:
-        key = _own_key(settings.home / "person.key")
+        key = own_key(settings.home / "person.key")
     if len(key) < 16:
         raise SettingsError("identity.key is shorter than 16 characters.", "Make one: openssl rand -hex 32.")
     return Identities(key.encode(), table, attributes)
 
 
-def _own_key(path: Path) -> str:
+def own_key(path: Path) -> str:
+    """A key of 256 bits that is made once and kept in the data folder, for its owner alone to read."""
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():

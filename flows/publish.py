@@ -23,4 +23,5 @@ class Published:
 def publish(settings: Settings, marts: tuple[str, ...] = MARTS, database: bool = True) -> Published:
     """Publish marts. Readers of what was published before go on reading it; the next to open sees the new."""
     chosen = [mart for mart in marts if mart not in settings.publish.leave_out]
-    return Published(publication.publish(settings.warehouse, settings.published, chosen, database))
+    memory = settings.estimate.memory
+    return Published(publication.publish(settings.warehouse, settings.published, chosen, database, memory))

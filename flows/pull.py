@@ -13,11 +13,12 @@ from connectors.event_log import EventLog
 from connectors.sources import SOURCES, Cursor
 from connectors.sources.files import Piece, pieces
 from connectors.sources.git import GitSource
+from connectors.sources.github import App, GitHub
 from connectors.sources.lrs import Lrs
 from connectors.sources.moodle import Moodle
 from flows.dead_letters import record_of
 from flows.opening import event_log, secret
-from flows.settings import Settings, SourcesSettings
+from flows.settings import GitHubSettings, Settings, SourcesSettings
 from schemas.errors import InputError, ProficioError, SettingsError
 from schemas.records import REJECTED, STATEMENTS, Record
 from transforms.statements import RefusedStatement, key_of, parse
@@ -140,6 +141,19 @@ def _moodle(settings: Settings, _: tuple[str, ...]) -> tuple[Moodle, ...] | None
     ) or None  # fmt: skip
 
 
+def _github(settings: Settings, _: tuple[str, ...]) -> tuple[GitHub, ...] | None:
+    return tuple(
+        GitHub(one.name, one.repositories, _access(one), one.url, one.patience_seconds) for one in settings.sources.github
+    ) or None  # fmt: skip
+
+
+def _access(one: GitHubSettings) -> str | App:
+    if one.token_file:
+        return secret(one.token_file, "sources.github.token_file")
+    key = secret(Path(str(one.private_key_file)), "sources.github.private_key_file")
+    return App(str(one.app_id), str(one.installation_id), key)
+
+
 class _Given(NamedTuple):
     """What the settings give a source to read: whether anything, and what `events` takes (None: nothing)."""
 
@@ -151,6 +165,7 @@ _GIVEN = {
     "git": _Given(lambda sources: sources.git.repositories, _git),
     "lrs": _Given(lambda sources: sources.lrs, _lrs),
     "moodle": _Given(lambda sources: sources.moodle, _moodle),
+    "github": _Given(lambda sources: sources.github, _github),
 }
 
 

@@ -5,10 +5,12 @@ from contextlib import closing
 from pathlib import Path
 
 from connectors.receiver.app import Receiver, application
+from connectors.receiver.authentication import Tokens
 from connectors.receiver.clients import Clients
 from connectors.receiver.intake import Intake
 from connectors.receiver.store import StatementStore
-from flows.opening import event_log, repairs
+from connectors.receiver.webhooks import Deliveries, GitHubWebhook
+from flows.opening import event_log, own_key, repairs, secret
 from flows.settings import Settings
 from schemas.errors import UnavailableError
 
@@ -38,10 +40,21 @@ def serve(settings: Settings, host: str, port: int, tell: Callable[[str], None])
             closing(Intake(log, store)) as intake,
         ):
             receiver = Receiver(
-                intake, store, known, settings.home / "attachments", chosen.authority_home, chosen.max_body_bytes,
-                chosen.max_statements, chosen.body_seconds, chosen.rate, settings.event_log.max_record_bytes,
-                repairs(settings), chosen.repaired_clients,
-            )  # fmt: skip
+                intake=intake,
+                store=store,
+                clients=known,
+                tokens=Tokens(own_key(settings.home / "receiver.key")),
+                attachments=settings.home / "attachments",
+                authority_home=chosen.authority_home,
+                max_body_bytes=chosen.max_body_bytes,
+                max_statements=chosen.max_statements,
+                body_seconds=chosen.body_seconds,
+                rate=chosen.rate,
+                max_record_bytes=settings.event_log.max_record_bytes,
+                repairs=repairs(settings),
+                repaired_clients=chosen.repaired_clients,
+                github=_github(settings),
+            )
             tell(f"The receiver listens on http://{host}:{bound.getsockname()[1]}/xapi/; Ctrl-C ends it.")
             uvicorn.Server(
                 uvicorn.Config(
@@ -49,6 +62,13 @@ def serve(settings: Settings, host: str, port: int, tell: Callable[[str], None])
                     timeout_keep_alive=30, timeout_graceful_shutdown=10, h11_max_incomplete_event_size=65_536,
                 )
             ).run([bound])  # fmt: skip
+
+
+def _github(settings: Settings) -> GitHubWebhook | None:
+    path = settings.receiver.github_secret_file
+    if path is None:
+        return None
+    return GitHubWebhook(secret(path, "receiver.github_secret_file"), Deliveries(settings.home / "deliveries.db"))
 
 
 def _file(settings: Settings) -> Path:

@@ -3,14 +3,16 @@
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from schemas.errors import SettingsError
 
 FILE = "proficio.toml"
+Section = TypeVar("Section", bound=BaseModel)
+_SERVERS = ("lrs", "moodle", "github")  # tables of [sources] of which there may be several
 _SECRETS = (("event_log", "password"), ("identity", "key"))
 
 
@@ -75,12 +77,35 @@ class MoodleSettings(_Section):
     patience_seconds: float = Field(600, ge=0)
 
 
+class GitHubSettings(_Section):
+    """A GitHub to read by its REST API: repositories as owner/name, a token or an App as it is installed."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,50}$")
+    url: str = Field("https://api.github.com", pattern=r"^https?://")
+    repositories: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][\w.-]*/[\w-][\w.-]*$")], ...] = Field(
+        min_length=1
+    )
+    token_file: Path | None = None
+    app_id: str | None = None
+    installation_id: str | None = None
+    private_key_file: Path | None = None
+    patience_seconds: float = Field(600, ge=0)
+
+    @model_validator(mode="after")
+    def _check(self) -> "GitHubSettings":
+        as_app = (self.app_id, self.installation_id, self.private_key_file)
+        if (self.token_file is None) == (None in as_app):
+            raise ValueError("expected token_file, or app_id, installation_id and private_key_file")
+        return self
+
+
 class SourcesSettings(_Section):
     """The sources that `pull` reads."""
 
     git: GitSettings = GitSettings()
     lrs: tuple[LrsSettings, ...] = ()
     moodle: tuple[MoodleSettings, ...] = ()
+    github: tuple[GitHubSettings, ...] = ()
 
 
 class IdentitySettings(_Section):
@@ -102,6 +127,7 @@ class ReceiverSettings(_Section):
     body_seconds: float = Field(60, gt=0)  # within which a request's body must have come
     rate: str = Field("30000/minute", pattern=r"^\d+/(second|minute|hour)$")  # requests of one client
     repaired_clients: frozenset[str] = frozenset()  # whose statements are mended as `land` mends them
+    github_secret_file: Path | None = None  # of the webhook; none: /webhooks/github is not served
 
 
 class StreamSettings(_Section):
@@ -193,20 +219,18 @@ def load(config: Path | None = None) -> Settings:
     base = path.parent if path else Path.cwd()
     home = settings.home.expanduser()
     updates: dict[str, Any] = {"home": home if home.is_absolute() else base / home}
-    for section, name in (
-        ("estimate", "framework"),
-        ("identity", "table"),
-        ("identity", "attributes"),
-        ("identity", "key_file"),
-    ):
-        given_path = getattr(getattr(settings, section), name)
-        if given_path and not given_path.is_absolute():
-            of_section = updates.get(section, getattr(settings, section))
-            updates[section] = of_section.model_copy(update={name: base / given_path})
-    lrs = tuple(one.model_copy(update={"password_file": base / one.password_file}) for one in settings.sources.lrs)
-    moodle = tuple(one.model_copy(update={"token_file": base / one.token_file}) for one in settings.sources.moodle)
-    updates["sources"] = settings.sources.model_copy(update={"lrs": lrs, "moodle": moodle})
+    for name in ("event_log", "receiver", "estimate", "identity"):
+        updates[name] = _rebased(getattr(settings, name), base)
+    updates["sources"] = settings.sources.model_copy(
+        update={kind: tuple(_rebased(one, base) for one in getattr(settings.sources, kind)) for kind in _SERVERS}
+    )
     return settings.model_copy(update=updates)
+
+
+def _rebased(section: Section, base: Path) -> Section:
+    """A section whose relative paths are relative to `base`."""
+    paths = {name: value for name, value in section if isinstance(value, Path)}
+    return section.model_copy(update={name: base / path.expanduser() for name, path in paths.items()})
 
 
 def _find(config: Path | None) -> Path | None:
@@ -291,6 +315,15 @@ TEMPLATE = """\
 # token_file = "/run/secrets/moodle-token"
 # courses = []                  # ids; none: all that the token may see
 
+# [[sources.github]]            # one such table for each GitHub to read by its REST API
+# name = "github"
+# url = "https://api.github.com"         # https://HOST/api/v3 of an Enterprise server
+# repositories = ["example/models"]
+# token_file = "/run/secrets/github-token"
+# app_id = "1234"               # instead of a token: an App with its installation
+# installation_id = "5678"
+# private_key_file = "/run/secrets/github-app.pem"
+
 [receiver]
 # authority_home = "https://w3id.org/proficio/clients"   # homePage of the account that a client is as authority
 # max_body_bytes = 20000000     # of a request
@@ -298,6 +331,7 @@ TEMPLATE = """\
 # rate = "30000/minute"         # requests of one client, /second, /minute or /hour; beyond it 429
 # body_seconds = 60             # within which a request's body must have come
 # repaired_clients = []         # clients whose statements are mended as `land` mends them
+# github_secret_file = "/run/secrets/github-webhook"     # of the webhook that sends to /webhooks/github
 
 [stream]
 # interval_seconds = 1.0

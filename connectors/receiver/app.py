@@ -1,18 +1,16 @@
 """The receiver as an ASGI application: the statements resource of xAPI 1.0.3 and 2.0 under /xapi/."""
 
 import asyncio
-import base64
-import binascii
 import math
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import formatdate
 from hashlib import sha1
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import orjson
 from limits import parse as parse_rate
@@ -23,11 +21,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from connectors.receiver import attachments
+from connectors.receiver import attachments, signatures, webhooks
 from connectors.receiver.asking import Asked, Refused, Wanted, asked, read_body, statement_id, wanted
+from connectors.receiver.authentication import SECONDS, TokenError, Tokens, authenticated, client_for_token
 from connectors.receiver.clients import Client, Clients
 from connectors.receiver.intake import ConflictError, Intake
 from connectors.receiver.store import Kept, StatementStore
+from connectors.receiver.webhooks import GitHubWebhook
 from schemas.errors import ProficioError
 from schemas.repairs import Repair
 from schemas.xapi import Statement, version_of
@@ -46,6 +46,7 @@ class Receiver:
     intake: Intake
     store: StatementStore
     clients: Clients
+    tokens: Tokens
     attachments: Path
     authority_home: str
     max_body_bytes: int = 20_000_000
@@ -55,6 +56,7 @@ class Receiver:
     max_record_bytes: int = 1_000_000  # of the event log
     repairs: tuple[Repair, ...] = ()
     repaired_clients: frozenset[str] = field(default_factory=frozenset)
+    github: GitHubWebhook | None = None
 
 
 def application(receiver: Receiver) -> Starlette:
@@ -62,7 +64,8 @@ def application(receiver: Receiver) -> Starlette:
     limiter, rate = MovingWindowRateLimiter(MemoryStorage()), parse_rate(receiver.rate)
 
     async def client_of(request: Request) -> Client:
-        client = await _client(receiver, request)
+        authorization = request.headers.get("authorization", "")
+        client = await authenticated(receiver.clients, receiver.tokens, authorization)
         if not limiter.hit(rate, client.name):
             wait = limiter.get_window_stats(rate, client.name).reset_time - time.time()
             raise Refused(429, f"a client may ask {rate}", {"Retry-After": str(max(1, math.ceil(wait)))})
@@ -74,14 +77,39 @@ def application(receiver: Receiver) -> Starlette:
     async def health(_: Request) -> Response:
         return _json({"status": "ok"})
 
+    async def body_of(request: Request) -> bytes:
+        try:
+            async with asyncio.timeout(receiver.body_seconds):
+                declared = request.headers.get("content-length")
+                return await read_body(request.stream(), declared, receiver.max_body_bytes)
+        except TimeoutError:
+            raise Refused(408, f"a request's body is to come within {receiver.body_seconds:g} s") from None
+
+    async def token(request: Request) -> Response:
+        form = dict(parse_qsl((await body_of(request)).decode(errors="replace")))
+        fresh = {"Cache-Control": "no-store"}
+        try:
+            client = await client_for_token(receiver.clients, request.headers.get("authorization", ""), form)
+        except TokenError as error:
+            status = 401 if error.error == "invalid_client" else 400
+            return _json({"error": error.error, "error_description": str(error)}, status, fresh)
+        given = {"access_token": receiver.tokens.give(client), "token_type": "Bearer", "expires_in": SECONDS}
+        return _json({**given, "scope": " ".join(sorted(client.scopes))}, 200, fresh)
+
+    async def github(request: Request) -> Response:
+        if receiver.github is None:
+            raise Refused(404, "no secret of a webhook is set here: receiver.github_secret_file")
+        body = await body_of(request)
+        given, names = await asyncio.to_thread(webhooks.statements, receiver.github, dict(request.headers), body)
+        if given:
+            await asyncio.wrap_future(receiver.intake.submit(given, "github", _authority(receiver, "github"), "1.0.3"))
+            await asyncio.to_thread(receiver.github.deliveries.note, *names)
+        return _json({"statements": [one["id"] for one in given]})
+
     async def statements(request: Request) -> Response:
         client = await client_of(request)
         through = receiver.intake.consistent_through()
-        try:
-            async with asyncio.timeout(receiver.body_seconds):
-                body = await read_body(request.stream(), request.headers.get("content-length"), receiver.max_body_bytes)
-        except TimeoutError:
-            raise Refused(408, f"a request's body is to come within {receiver.body_seconds:g} s") from None
+        body = await body_of(request)
         meant = asked(request.method, request.url.query, dict(request.headers), body)
         if meant.method == "PUT":
             answer = await _put(receiver, client, meant)
@@ -101,6 +129,8 @@ def application(receiver: Receiver) -> Starlette:
         routes=[
             Route("/xapi/about", _told_plainly(about), methods=["GET"]),
             Route("/health", _told_plainly(health), methods=["GET"]),
+            Route("/oauth2/token", _told_plainly(token), methods=["POST"]),
+            Route("/webhooks/github", _told_plainly(github), methods=["POST"]),
             Route("/xapi/statements", _told_plainly(statements), methods=["GET", "PUT", "POST"]),
             *(
                 Route(f"/xapi/{path}", _told_plainly(not_served), methods=["GET", "PUT", "POST", "DELETE"])
@@ -138,22 +168,6 @@ def _told_plainly(endpoint: Endpoint) -> Endpoint:
     return told
 
 
-async def _client(receiver: Receiver, request: Request) -> Client:
-    """Who asks, by Basic credentials (RFC 7617); 401 for anyone else."""
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    try:
-        name, colon, secret = base64.b64decode(given.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        name, colon, secret = "", "", ""
-    found = None
-    if scheme.lower() == "basic" and colon:
-        found = await asyncio.to_thread(receiver.clients.verified, name, secret)
-    if found is None:
-        challenge = {"WWW-Authenticate": 'Basic realm="xAPI", charset="UTF-8"'}
-        raise Refused(401, "credentials of a client are needed", challenge)
-    return found
-
-
 async def _put(receiver: Receiver, client: Client, meant: Asked) -> Response:
     own_id = statement_id(meant)
     given, contents = _statements(receiver, client, meant, single=True)
@@ -175,8 +189,12 @@ async def _take(
 ) -> list[str]:
     if contents:
         await asyncio.to_thread(attachments.keep, receiver.attachments, contents)
-    authority = {"objectType": "Agent", "account": {"homePage": receiver.authority_home, "name": client.name}}
+    authority = _authority(receiver, client.name)
     return await asyncio.wrap_future(receiver.intake.submit(given, client.name, authority, meant.version))
+
+
+def _authority(receiver: Receiver, name: str) -> dict[str, Any]:
+    return {"objectType": "Agent", "account": {"homePage": receiver.authority_home, "name": name}}
 
 
 def _statements(
@@ -206,6 +224,7 @@ def _statements(
     if len(set(ids)) < len(ids):
         raise Refused(400, "two statements of the request have the same id")
     attachments.check(given, contents)
+    signatures.check(given, contents)
     return given, contents
 
 
@@ -260,8 +279,8 @@ def _answer(receiver: Receiver, want: Wanted, kept: list[Kept], frame: bytes, la
     return Response(body, media_type=kind, headers={"ETag": f'"{sha1(body, usedforsecurity=False).hexdigest()}"'})
 
 
-def _json(content: Any, status: int = 200) -> Response:
-    return Response(orjson.dumps(content), status, media_type="application/json")
+def _json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(content), status, headers, media_type="application/json")
 
 
 def _timestamp(microseconds: int) -> str:

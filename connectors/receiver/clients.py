@@ -80,6 +80,14 @@ class Clients:
         if not changed:
             raise InputError(f"There is no client {name!r} to revoke.", "See: proficio clients list.")
 
+    def find(self, name: str) -> Client | None:
+        """The client of that name, where it was not revoked."""
+        with self._transaction() as connection:
+            row = connection.execute(
+                "select scopes from clients where name = ? and revoked_at is null", (name,)
+            ).fetchone()
+        return Client(name, frozenset(row[0].split())) if row else None
+
     def verified(self, name: str, secret: str) -> Client | None:
         """The client of that name, where the secret is its own; compared in constant time."""
         with self._transaction() as connection:

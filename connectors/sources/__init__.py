@@ -8,7 +8,7 @@ moves the cursor alone.
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from connectors.sources import git, lrs, moodle
+from connectors.sources import git, github, lrs, moodle
 from schemas.xapi import Statement
 
 Cursor = dict[str, Any]
@@ -16,6 +16,7 @@ Events = Callable[[Any, Cursor | None], Iterator[tuple[Statement | None, Cursor]
 
 SOURCES: dict[str, Events] = {
     "git": git.events,
+    "github": github.events,
     "lrs": lrs.events,
     "moodle": moodle.events,
 }

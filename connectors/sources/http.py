@@ -130,7 +130,7 @@ def _told_to_wait(headers: httpx.Headers) -> float | None:
         return float(told)
     try:
         if told:
-            return max(email.utils.parsedate_to_datetime(told).timestamp() - now, 0.0)
+            return max(float(email.utils.parsedate_to_datetime(told).timestamp()) - now, 0.0)
         if headers.get("x-ratelimit-remaining") == "0":
             return max(float(headers["x-ratelimit-reset"]) - now, 0.0) + 1
     except (ValueError, KeyError):

@@ -33,7 +33,9 @@ def speed(folder: Path, scale: int) -> list[dict[str, Any]]:
     slowest = sorted(seconds.items(), key=lambda one: -one[1])
     return [
         *(
-            {"what": f"{name} of {rows:,} pieces, s", "figure": took, "bar": "< 60", "met": took < 60}
+            {"what": f"{name} of {rows:,} pieces, s", "figure": took, "bar": "", "met": True}
+            if name not in MARTS
+            else {"what": f"{name} of {rows:,} pieces, s", "figure": took, "bar": "< 60", "met": took < 60}
             for name, took in slowest
         ),
         {
@@ -57,6 +59,9 @@ def _rebuild(settings: Settings, sender: Connection) -> None:
         started = time.perf_counter()
         publish(settings, (mart,), database=False)
         seconds[mart] = time.perf_counter() - started
+    started = time.perf_counter()
+    publish(settings)
+    seconds["all marts, and the database of them"] = time.perf_counter() - started
     with connected(settings.warehouse, read_only=True) as connection:
         assert connection.execute("select count(*) from mart_evidence").fetchone() != (0,)
     sender.send((seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20))

@@ -48,6 +48,7 @@ def _publish_database(folder: Path, marts: Sequence[str], memory: str) -> None:
         try:
             with duckdb.connect(str(temporary)) as connection:
                 connection.execute("set TimeZone = 'UTC'; set preserve_insertion_order = false")
+                connection.execute("set enable_progress_bar = false")
                 connection.execute("set memory_limit = ?", [memory])
                 for mart in marts:
                     source = _quoted(folder / f"{mart}.parquet")

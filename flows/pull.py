@@ -21,6 +21,7 @@ from flows.opening import event_log, secret
 from flows.settings import GitHubSettings, Settings, SourcesSettings
 from schemas.errors import InputError, ProficioError, SettingsError
 from schemas.records import REJECTED, STATEMENTS, Record
+from schemas.xapi import Statement, parse_timestamp
 from transforms.statements import RefusedStatement, key_of, parse
 
 _BATCH = 2_000
@@ -70,17 +71,34 @@ def _judged(piece: Piece, source: str) -> tuple[str, Record]:
         return REJECTED, record_of(piece.where, piece.value, refusal.rejection, {"source": source})
 
 
+@dataclass(frozen=True)
+class Period:
+    """From `since` until before `until`, both aware; None is without that bound."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def holds(self, one: Statement) -> bool:
+        """Whether a statement was stored in it, where its source says so, or else happened in it."""
+        moment = parse_timestamp(one.get("stored") or one["timestamp"])
+        return (self.since is None or moment >= self.since) and (self.until is None or moment < self.until)
+
+
 def pull(
     settings: Settings,
     name: str,
     repositories: tuple[str, ...] = (),
     log: EventLog | None = None,
     progress: Progress = lambda count: None,
+    period: Period | None = None,
 ) -> Pulled:
-    """Append what is new in a source since its cursor. The cursor is stored after the log has acknowledged."""
+    """Append what is new in a source since its cursor. The cursor is stored after the log has acknowledged.
+
+    With a period, append what happened in it, whatever was read before; the cursor stays as it is.
+    """
     if log is None:
         with event_log(settings) as opened:
-            return pull(settings, name, repositories, opened, progress)
+            return pull(settings, name, repositories, opened, progress, period)
     if name not in SOURCES:
         raise SettingsError(f"There is no source {name!r}.", f"Sources are: {', '.join(SOURCES)}.")
     chosen = _GIVEN[name].of(settings, repositories)
@@ -88,16 +106,20 @@ def pull(
         raise SettingsError(
             f"The source {name} has nothing to read.", f"Set sources.{name}; `proficio init` shows how."
         )
-    cursor_file = _cursor_file(settings, name)
-    cursor = _read_cursor(cursor_file)
+    source, cursor_file = SOURCES[name], _cursor_file(settings, name)
+    if period is None:
+        cursor = _read_cursor(cursor_file)
+    else:
+        cursor = source.cursor_at(chosen, period.since) if source.cursor_at and period.since else None
     appended = 0
-    for batch in batches(SOURCES[name](chosen, cursor)):
-        records = [Record(key_of(one), orjson.dumps(one), {"source": name}) for one, _ in batch if one]
-        if records:
-            log.append(STATEMENTS, records)
-        _write_cursor(cursor_file, batch[-1][1])
-        appended += len(records)
-        progress(len(records))
+    for batch in batches(source.events(chosen, cursor)):
+        wanted = [one for one, _ in batch if one and (period is None or period.holds(one))]
+        if wanted:
+            log.append(STATEMENTS, [Record(key_of(one), orjson.dumps(one), {"source": name}) for one in wanted])
+        if period is None:
+            _write_cursor(cursor_file, batch[-1][1])
+        appended += len(wanted)
+        progress(len(wanted))
     return Pulled(name, appended)
 
 

@@ -6,17 +6,25 @@ moves the cursor alone.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from connectors.sources import git, github, lrs, moodle
 from schemas.xapi import Statement
 
 Cursor = dict[str, Any]
-Events = Callable[[Any, Cursor | None], Iterator[tuple[Statement | None, Cursor]]]
 
-SOURCES: dict[str, Events] = {
-    "git": git.events,
-    "github": github.events,
-    "lrs": lrs.events,
-    "moodle": moodle.events,
+
+class Source(NamedTuple):
+    """A source: its events, and the cursor of a read that had come up to a moment (None: it reads from the beginning)."""
+
+    events: Callable[[Any, Cursor | None], Iterator[tuple[Statement | None, Cursor]]]
+    cursor_at: Callable[[Any, datetime], Cursor] | None = None
+
+
+SOURCES = {
+    "git": Source(git.events),
+    "github": Source(github.events, github.cursor_at),
+    "lrs": Source(lrs.events, lrs.cursor_at),
+    "moodle": Source(moodle.events, moodle.cursor_at),
 }

@@ -3,7 +3,8 @@
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -48,8 +49,9 @@ def events(
 ) -> Iterator[tuple[Statement | None, dict[str, Any]]]:
     """What happened in each repository since the last read, oldest update first.
 
-    The cursor is {name: {repository: {"since": timestamp, "seen": [number, …], "released": timestamp}}}: up to which update
-    issues and pull requests were read, the numbers of those of that moment, and the newest release.
+    The cursor is {name: {repository: {"since": timestamp, "seen": [number, …], "released": timestamp, "whole": timestamp}}}: up
+    to which update issues and pull requests were read, the numbers of those of that moment, the newest release, and when
+    the last read that came to its end began: what happened before is not sent again.
     """
     cursors: dict[str, Any] = dict(cursor or {})
 
@@ -68,14 +70,16 @@ def cursor_at(settings: tuple[GitHub, ...], moment: datetime) -> dict[str, Any]:
     """The cursor of a read that had come up to a moment."""
     at = moment.isoformat()
     return {
-        one.name: {repository: {"since": at, "released": at} for repository in one.repositories} for one in settings
+        one.name: {repository: {"since": at, "released": at, "whole": at} for repository in one.repositories}
+        for one in settings
     }
 
 
 def _of_repository(remote: Api, name: str, cursor: Json) -> Iterator[tuple[Statement | None, Json]]:
-    repository, _ = remote.get(f"repos/{name}")
+    repository, headers = remote.get(f"repos/{name}")
     _expect(isinstance(repository, dict) and "html_url" in repository, f"the repository {name}", remote)
-    known = datetime.fromisoformat(cursor["since"]) - _OVERLAP if cursor.get("since") else None
+    begun = parsedate_to_datetime(headers["date"]) if "date" in headers else datetime.now(UTC)
+    known = datetime.fromisoformat(cursor["whole"]) - _OVERLAP if cursor.get("whole") else None
     for thing, seen in _updated(remote, name, cursor.get("since"), cursor.get("seen", [])):
         for statement in _of_thing(remote, name, repository, thing):
             if known is None or datetime.fromisoformat(statement["timestamp"]) >= known:
@@ -86,6 +90,7 @@ def _of_repository(remote: Api, name: str, cursor: Json) -> Iterator[tuple[State
         cursor = {**cursor, "released": release["published_at"]}
         for statement in told.release(repository, release):
             yield statement, cursor
+    yield None, {**cursor, "whole": begun.isoformat()}
 
 
 def _updated(remote: Api, name: str, since: str | None, seen: list[int]) -> Iterator[tuple[Json, list[int]]]:

@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -68,28 +69,38 @@ def pull(
     places: Annotated[
         list[str] | None, typer.Argument(help="For git: paths or clone URLs, instead of the settings'.")
     ] = None,
+    since: Annotated[
+        datetime | None, typer.Option(help="Once more what happened from then on (UTC); the cursor stays.")
+    ] = None,
+    until: Annotated[datetime | None, typer.Option(help="… and before then (UTC).")] = None,
     as_json: Json = False,
 ) -> None:
     """Append what is new in a source to the event log. A source that fails does not stop the others.
 
     Example: proficio pull git .
     """
-    from flows.pull import configured
+    from flows.pull import Period, configured
     from flows.pull import pull as take
 
     settings = load(context)
+    period = Period(_utc(since), _utc(until)) if since or until else None
     failed: ProficioError | None = None
     for name in [source] if source else configured(settings):
         try:
             with progress(f"pulling {name}") as advance:
-                done = take(settings, name, tuple(places or ()), progress=advance)
-            say(asdict(done), as_json, f"{done.source}: {done.appended:,} new statements are in the event log.")
+                done = take(settings, name, tuple(places or ()), progress=advance, period=period)
+            kind = "new statements" if period is None else "statements of that time"
+            say(asdict(done), as_json, f"{done.source}: {done.appended:,} {kind} are in the event log.")
         except ProficioError as error:
             if failed:
                 complain(failed, as_json)
             failed = error
     if failed:
         raise failed
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return moment and (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment)
 
 
 def sources(context: typer.Context, as_json: Json = False) -> None:

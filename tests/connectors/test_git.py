@@ -1,5 +1,6 @@
 """Commits of real Git repositories."""
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from connectors.sources.git import GitSource, events
 from schemas import xapi
 from schemas.errors import InputError, UnavailableError
+from tests.home import Home
 from transforms.commits import FEATURES
 
 
@@ -135,3 +137,21 @@ def test_credentials_of_a_clone_url_reach_neither_statement_nor_error(tmp_path: 
     with pytest.raises(UnavailableError) as error:
         list(events(source(tmp_path, "http://ada:secret@127.0.0.1:9/app.git"), None))
     assert "secret" not in str(error.value)
+
+
+def test_a_period_is_read_once_more_and_the_cursor_stays(tmp_path: Path, repository: Repository) -> None:
+    for day in ("2026-01-01", "2026-01-02", "2026-01-03"):
+        repository.commit(f"{day}.py")
+        repository.git("commit", "--quiet", "--amend", "--no-edit", "--date", f"{day}T12:00:00Z")
+    home = Home(tmp_path / "home")
+    pulled = ("pull", "git", str(repository.folder), "--json")
+    assert json.loads(home(*pulled))["appended"] == 3
+    cursor = home.settings.home / "cursors" / "git.json"
+    before = cursor.read_text("utf-8")
+    assert json.loads(home(*pulled, "--since", "2026-01-02", "--until", "2026-01-03"))["appended"] == 1
+    assert json.loads(home(*pulled, "--until", "2026-01-02"))["appended"] == 1
+    assert cursor.read_text("utf-8") == before
+    assert json.loads(home(*pulled))["appended"] == 0
+    home("land")
+    home("estimate")
+    assert len({row["statement_id"] for row in home.rows()}) == 3

@@ -1,7 +1,7 @@
 """From a Git commit to an xAPI statement, built with tincan so that its data model is kept."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
@@ -32,7 +32,7 @@ _EMAIL = re.compile(r"[^\s@<>]+@[^\s@<>]+")
 # The address that GitHub gives who keeps theirs private: https://docs.github.com/account-and-profile, "commit email address".
 _GITHUB_LOGIN = re.compile(r"(?:\d+\+)?([A-Za-z0-9-]+)@users\.noreply\.github\.com", re.IGNORECASE)
 _REVERT = re.compile(r"This reverts commit ([0-9a-f]{7,64})")
-_COAUTHOR = re.compile(r"^co-authored-by:.*<[^>]+>", re.IGNORECASE | re.MULTILINE)
+_COAUTHOR = re.compile(r"^co-authored-by:(.*)<([^<>\n]+)>[ \t]*$", re.IGNORECASE | re.MULTILINE)
 
 LANGUAGES = {
     ".py": "Python", ".pyi": "Python", ".r": "R", ".jl": "Julia", ".sql": "SQL", ".js": "JavaScript",
@@ -126,6 +126,18 @@ def statement(commit: Commit) -> Statement:
     )
     as_version: dict[str, Any] = built.as_version()
     return as_version
+
+
+def statements(commit: Commit) -> list[Statement]:
+    """The statement of a commit's author, and the same of each co-author that its message names, with ids of their own."""
+    own = statement(commit)
+    found, seen = [own], {commit.author_email.lower()}
+    for name, email in _COAUTHOR.findall(commit.message):
+        if email.lower() not in seen:
+            seen.add(email.lower())
+            made = statement(replace(commit, author_name=name.strip(), author_email=email))
+            found.append({**made, "id": str(uuid5(NAMESPACE, f"{own['id']}\n{email.lower()}"))})
+    return found
 
 
 def features(commit: Commit) -> list[str]:

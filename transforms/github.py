@@ -4,7 +4,7 @@ Objects (pull request, review, issue …) have one shape in both: GitHub REST AP
 to what, by whom and when, so both ways give one statement. Accounts are GitHub's web address and the login.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +12,7 @@ from uuid import uuid5
 
 from schemas.xapi import Statement
 from transforms.commits import FEATURES, VOCABULARY, Commit, FileChange
-from transforms.commits import statement as committed
+from transforms.commits import statements as committed
 from transforms.statements import NAMESPACE
 
 Json = dict[str, Any]
@@ -80,7 +80,7 @@ def check_suite(repository: Json, given: Json) -> Iterator[Statement]:
     sha, author = given["head_sha"], commit["author"]
     address = f"{repository['html_url']}/commit/{sha}/checks?check_suite_id={given['id']}"
     thing = {"html_url": address, "title": f"Checks of {sha[:10]} by {(given.get('app') or {}).get('name', 'an app')}"}
-    actor = _commit(repository, {**commit, "id": sha}, ())["actor"]
+    actor = _commits(repository, {**commit, "id": sha}, ())[0]["actor"]
     verb = "passed" if success else "failed"
     if author.get("email") and not str(author.get("name", "")).endswith("[bot]"):
         yield _statement(
@@ -99,7 +99,7 @@ def _push(payload: Json) -> Iterator[Statement]:
         if str(commit["author"].get("name", "")).endswith("[bot]"):
             continue
         paths = [*commit.get("added", ()), *commit.get("modified", ()), *commit.get("removed", ())]
-        yield _commit(payload["repository"], commit, paths)
+        yield from _commits(payload["repository"], commit, paths)
 
 
 def _discussion(payload: Json) -> Iterator[Statement]:
@@ -188,7 +188,8 @@ def _place(repository: Json) -> Json:
     }
 
 
-def _commit(repository: Json, commit: Json, paths: Any) -> Statement:
+def _commits(repository: Json, commit: Json, paths: Iterable[str]) -> list[Statement]:
+    """A commit as it is told of its author and co-authors, without lines, which a payload does not have."""
     author = commit["author"]
     made = committed(
         Commit(
@@ -202,9 +203,10 @@ def _commit(repository: Json, commit: Json, paths: Any) -> Statement:
             files=tuple(FileChange(path, None, None) for path in paths),
         )
     )
-    del made["result"]  # lines are not told
-    made["id"] = str(uuid5(NAMESPACE, f"github-push\n{repository['html_url']}\n{commit['id']}"))
-    return made
+    return [
+        {**{k: v for k, v in one.items() if k != "result"}, "id": str(uuid5(NAMESPACE, f"github-push\n{one['id']}"))}
+        for one in made
+    ]
 
 
 def _is_bot(user: Json) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -14,7 +15,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from connectors.sources.http import in_turn
 from schemas.errors import InputError, UnavailableError
 from schemas.xapi import Statement
-from transforms.commits import Commit, FileChange, statement
+from transforms.commits import Commit, FileChange, statements
 
 _FORMAT = "%x1e%H%x1f%P%x1f%aN%x1f%aE%x1f%at%x1f%D%x1f%B%x1d"
 _URL = re.compile(r"^([a-z][a-z0-9+.-]*://|[^/\s]+@[^/\s]+:)", re.IGNORECASE)
@@ -48,10 +49,10 @@ def events(settings: GitSource, cursor: dict[str, Any] | None) -> Iterator[tuple
         if not now or now == sorted(seen):
             return
         held: Statement | None = None
-        for commit in _log(folder, iri, now, seen):
+        for one in chain.from_iterable(map(statements, _log(folder, iri, now, seen))):
             if held is not None:
                 yield held, {"tips": dict(tips)}
-            held = statement(commit)
+            held = one
         tips[iri] = now
         if held is not None:
             yield held, {"tips": dict(tips)}

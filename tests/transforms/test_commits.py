@@ -7,7 +7,7 @@ import orjson
 import tincan
 
 from schemas import xapi
-from transforms.commits import FEATURES, Commit, FileChange, features, statement
+from transforms.commits import FEATURES, Commit, FileChange, features, statement, statements
 
 COMMIT = Commit(
     repository="https://git.example.org/team/app",
@@ -59,3 +59,17 @@ def test_an_author_without_a_mail_address_has_an_account() -> None:
     made = statement(replace(COMMIT, author_email="root@"))
     assert made["actor"]["account"] == {"homePage": COMMIT.repository, "name": "root@"}
     assert xapi.violations(made) == []
+
+
+def test_a_commit_is_told_of_its_co_authors_too() -> None:
+    message = (
+        "Pair\n\nCo-authored-by: Grace <grace@example.org>\nco-authored-by: octo <7+octo@users.noreply.github.com>\n"
+        "Co-authored-by: Grace again <GRACE@example.org>\nCo-authored-by: no address\n"
+    )
+    made = statements(replace(COMMIT, message=message))
+    assert [one["actor"]["name"] for one in made] == [COMMIT.author_name, "Grace", "octo"]
+    assert made[2]["actor"]["account"] == {"homePage": "https://github.com", "name": "octo"}
+    assert len({one["id"] for one in made}) == 3
+    assert {one["object"]["id"] for one in made} == {made[0]["object"]["id"]}
+    alone = replace(COMMIT, message=f"Own\n\nCo-authored-by: Me <{COMMIT.author_email}>")
+    assert len(statements(alone)) == 1

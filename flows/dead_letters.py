@@ -1,10 +1,15 @@
 """Dead letters: records that could not be landed, with the reason, the clause and where they came from."""
 
+from base64 import b64encode
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
 
 from connectors.event_log import EventLog
+from connectors.lake import storage_errors
 from schemas.records import REJECTED, STATEMENTS, Record, StoredRecord
 from schemas.repairs import Repair
 from transforms.statements import RefusedStatement, Rejection, judge, key_of, parse
@@ -22,6 +27,23 @@ class DeadLetter:
     rejected_at: datetime
     value: bytes
     xapi_version: str = ""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which dead letters: of a source, whose clause begins so, refused from a moment on; None is any."""
+
+    source: str | None = None
+    clause: str | None = None
+    since: datetime | None = None
+
+    def holds(self, letter: DeadLetter) -> bool:
+        """Whether a letter is one of these."""
+        return (
+            self.source in (None, letter.source)
+            and letter.clause.startswith(self.clause or "")
+            and (self.since is None or letter.rejected_at >= self.since)
+        )
 
 
 def record_of(origin: str, value: bytes | None, rejection: Rejection, headers: dict[str, str]) -> Record:
@@ -54,6 +76,22 @@ def dead_letters(log: EventLog) -> Iterator[DeadLetter]:
                 value=record.value or b"",
                 xapi_version=record.headers.get("xapi-version", ""),
             )
+
+
+def export(letters: Iterable[DeadLetter], path: Path) -> None:
+    """Write letters as NDJSON, whole or not at all. `original` is the text of the record, `original_base64` where it is none."""
+    lines = []
+    for letter in letters:
+        try:
+            original = {"original": letter.value.decode()}
+        except UnicodeDecodeError:
+            original = {"original_base64": b64encode(letter.value).decode()}
+        told = {name: value for name, value in asdict(letter).items() if name != "value"}
+        lines.append(orjson.dumps({**told, **original}))
+    temporary = path.with_name(f".{path.name}.tmp")
+    with storage_errors(path):
+        temporary.write_bytes(b"".join(line + b"\n" for line in lines))
+        temporary.replace(path)
 
 
 def replay(log: EventLog, letters: Iterable[DeadLetter], repairs: tuple[Repair, ...], version: str) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """What commands share: options, and loading the settings."""
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -18,3 +19,8 @@ def load(context: typer.Context) -> configuration.Settings:
     os.environ.setdefault("PREFECT_HOME", str(settings.home / "prefect"))
     os.environ.setdefault("NUMBA_CACHE_DIR", str(settings.home / "compiled"))
     return settings
+
+
+def utc(moment: datetime | None) -> datetime | None:
+    """A moment from the command line, in UTC where it names no zone."""
+    return moment and (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment)

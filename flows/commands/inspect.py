@@ -1,11 +1,13 @@
 """The commands that only look: levels, rejected, status. None of them needs Prefect."""
 
 import base64
+from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from flows.commands.common import Json, load
+from flows.commands.common import Json, load, utc
 from flows.commands.output import say, say_rows
 
 
@@ -49,24 +51,38 @@ def rejected(
     replay: Annotated[
         bool, typer.Option("--replay", help="Send those that would now be accepted round again.")
     ] = False,
+    source: Annotated[str | None, typer.Option(help="Only those of this source.")] = None,
+    clause: Annotated[
+        str | None, typer.Option(help="Only those whose clause begins so, such as 'xAPI-Data 2.4'.")
+    ] = None,
+    since: Annotated[datetime | None, typer.Option(help="Only those refused from then on (UTC).")] = None,
+    export: Annotated[
+        Path | None, typer.Option(help="Write them to this file, an object a line, the originals whole.")
+    ] = None,
     limit: Annotated[int, typer.Option(help="Show at most so many.")] = 50,
     as_json: Json = False,
 ) -> None:
     """List dead letters: what was refused, why, by which clause, from where.
 
-    Example: proficio rejected --replay
+    Example: proficio rejected --source moodle --export refused.ndjson
     """
-    from flows.dead_letters import dead_letters
+    from flows.dead_letters import Wanted, dead_letters
+    from flows.dead_letters import export as write
     from flows.dead_letters import replay as send
     from flows.opening import event_log, repairs
 
     settings = load(context)
+    wanted = Wanted(source, clause, utc(since))
     with event_log(settings) as log:
-        letters = list(dead_letters(log))
+        letters = [letter for letter in dead_letters(log) if wanted.holds(letter)]
         if replay:
             sent, kept = send(log, letters, repairs(settings), settings.land.xapi_version)
             say({"replayed": sent, "kept": kept}, as_json, f"{sent} went round again, {kept} are still refused.")
             return
+    if export:
+        write(letters, export)
+        say({"exported": len(letters), "file": str(export)}, as_json, f"{len(letters):,} are in {export}.")
+        return
     rows = [
         {
             "origin": letter.origin,

@@ -3,13 +3,13 @@
 import json
 import os
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from flows.commands.common import Json, load
+from flows.commands.common import Json, load, utc
 from flows.commands.output import complain, progress, say, say_rows
 from schemas.errors import InputError, ProficioError
 
@@ -83,7 +83,7 @@ def pull(
     from flows.pull import pull as take
 
     settings = load(context)
-    period = Period(_utc(since), _utc(until)) if since or until else None
+    period = Period(utc(since), utc(until)) if since or until else None
     failed: ProficioError | None = None
     for name in [source] if source else configured(settings):
         try:
@@ -97,10 +97,6 @@ def pull(
             failed = error
     if failed:
         raise failed
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return moment and (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment)
 
 
 def sources(context: typer.Context, as_json: Json = False) -> None:

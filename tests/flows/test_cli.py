@@ -1,5 +1,6 @@
 """The command line as its users meet it: every command, every kind of bad input, exit codes, no traceback."""
 
+import base64
 import gzip
 import json
 import os
@@ -108,6 +109,27 @@ def test_a_timestamp_without_a_zone_is_refused_at_landing(home: Home) -> None:
     assert "1 rejected" in home("land")
     assert "time zone" in home("rejected", COLUMNS="300")
     assert home.rows() == []
+
+
+def test_dead_letters_are_filtered_and_exported_whole(home: Home) -> None:
+    no_verb = json.dumps({name: value for name, value in GOOD.items() if name != "verb"}).encode()
+    home("ingest", "-", "--source", "lms", stdin=b"{broken\xff\n" + json.dumps(GOOD).encode(), expect=4)
+    home("ingest", "-", "--source", "other", stdin=no_verb)
+    home("land")
+
+    def found(*options: str) -> list[str]:
+        return [json.loads(one)["source"] for one in home("rejected", "--json", *options).splitlines()]
+
+    assert sorted(found()) == ["lms", "other"]
+    assert found("--source", "lms") == ["lms"]
+    assert found("--clause", "xAPI-Data 2.") == ["other"]
+    assert found("--since", "2999-01-01") == []
+    assert len(found("--since", "2026-01-01")) == 2
+    assert "2 are in" in home("rejected", "--export", "refused.ndjson")
+    exported = [json.loads(one) for one in (home.folder / "refused.ndjson").read_bytes().splitlines()]
+    originals = {one["source"]: one.get("original", one.get("original_base64")) for one in exported}
+    assert originals == {"lms": base64.b64encode(b"{broken\xff").decode(), "other": no_verb.decode()}
+    assert "cannot" in home("rejected", "--export", "missing/refused.ndjson", expect=7)
 
 
 def test_files_that_are_empty_missing_or_break_off(home: Home) -> None:

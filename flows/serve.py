@@ -22,11 +22,16 @@ def clients(settings: Settings) -> Clients:
 
 def serve(settings: Settings, host: str, port: int, tell: Callable[[str], None]) -> None:
     """Serve until interrupted. UnavailableError where the address is taken."""
+    import resource
     import socket
 
     import uvicorn
 
+    from connectors.receiver.protocol import impatient
+
     chosen = settings.receiver
+    most_files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # each connection is one
     with socket.socket() as bound, event_log(settings) as log:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -56,12 +61,18 @@ def serve(settings: Settings, host: str, port: int, tell: Callable[[str], None])
                 github=_github(settings),
             )
             tell(f"The receiver listens on http://{host}:{bound.getsockname()[1]}/xapi/; Ctrl-C ends it.")
-            uvicorn.Server(
-                uvicorn.Config(
-                    application(receiver), log_level="warning", access_log=False, server_header=False, lifespan="off",
-                    timeout_keep_alive=30, timeout_graceful_shutdown=10, h11_max_incomplete_event_size=65_536,
-                )
-            ).run([bound])  # fmt: skip
+            config = uvicorn.Config(
+                application(receiver),
+                http=impatient(chosen.head_seconds),
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                lifespan="off",
+                timeout_keep_alive=30,
+                timeout_graceful_shutdown=10,
+                h11_max_incomplete_event_size=65_536,
+            )
+            uvicorn.Server(config).run([bound])
 
 
 def _github(settings: Settings) -> GitHubWebhook | None:

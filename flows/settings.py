@@ -124,6 +124,7 @@ class ReceiverSettings(_Section):
     authority_home: str = "https://w3id.org/proficio/clients"  # homePage of the account that a client is as authority
     max_body_bytes: int = Field(20_000_000, ge=1_000)
     max_statements: int = Field(5_000, ge=1)  # in one request
+    head_seconds: float = Field(20, gt=0)  # within which the head of a connection's next request must have come
     body_seconds: float = Field(60, gt=0)  # within which a request's body must have come
     rate: str = Field("30000/minute", pattern=r"^\d+/(second|minute|hour)$")  # requests of one client
     repaired_clients: frozenset[str] = frozenset()  # whose statements are mended as `land` mends them
@@ -329,6 +330,7 @@ TEMPLATE = """\
 # max_body_bytes = 20000000     # of a request
 # max_statements = 5000         # in a request
 # rate = "30000/minute"         # requests of one client, /second, /minute or /hour; beyond it 429
+# head_seconds = 20             # within which the head of a connection's next request must have come
 # body_seconds = 60             # within which a request's body must have come
 # repaired_clients = []         # clients whose statements are mended as `land` mends them
 # github_secret_file = "/run/secrets/github-webhook"     # of the webhook that sends to /webhooks/github

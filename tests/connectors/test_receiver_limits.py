@@ -1,7 +1,9 @@
 """The xAPI receiver under strain: what it cuts off, whom it shuts out, and what it keeps when it is killed."""
 
 import json
+import resource
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +17,9 @@ from connectors.receiver.intake import Intake
 from connectors.receiver.store import Search, StatementStore
 from schemas.records import STATEMENTS, Topic
 from tests.receiver import Server, statement
+
+FILES = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+SLOW = min(10_000, FILES - 1_000)  # connections
 
 
 def test_bodies_that_are_too_large_are_cut_off(server: Server) -> None:
@@ -44,6 +49,36 @@ def test_a_body_that_never_ends_is_cut_off(tmp_path: Path) -> None:
     with server.client() as lms:
         assert lms.post("/statements", content=slow(), headers={"Content-Type": "application/json"}).status_code == 408
     server.stop()
+
+
+def was_closed(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1_000) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_connections_that_never_ask_are_cut_off_and_others_answered_meanwhile(tmp_path: Path) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
+    server = Server(tmp_path, PROFICIO_RECEIVER__HEAD_SECONDS="15")
+    host, port = server.address.removeprefix("http://").split(":")
+    begun = b"POST /xapi/statements HTTP/1.1\r\nHost: x\r\nX-Slow: "
+    slow = []
+    try:
+        for number in range(SLOW):
+            slow.append(socket.create_connection((host, int(port)), timeout=30))
+            if number % 2:
+                slow[-1].sendall(begun)
+        with server.client() as lms:
+            lms.timeout = httpx.Timeout(10)
+            assert lms.post("/statements", json=statement()).status_code == 200
+            time.sleep(3)  # between two requests of a connection less than head_seconds may pass
+            assert lms.post("/statements", json=statement()).status_code == 200
+        assert all(map(was_closed, slow))
+    finally:
+        for one in slow:
+            one.close()
+    assert "Traceback" not in server.stop()
 
 
 def test_a_client_that_asks_too_much_is_told_when_to_come_again(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def warehouse(settings: Settings, rows: int) -> None:
 
 
 def publish(settings: Settings) -> dict[str, int]:
-    return publication.publish(settings.warehouse, settings.published, MARTS, database=True)
+    return publication.publish(settings.warehouse, settings.published, MARTS, database=True, memory="1GB")
 
 
 def test_a_reader_of_the_old_copy_goes_on_while_a_new_one_is_published(settings: Settings) -> None:

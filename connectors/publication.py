@@ -23,8 +23,7 @@ def publish(warehouse: Path, folder: Path, marts: Sequence[str], database: bool,
     rows = {}
     with storage_errors(folder), connected(warehouse, read_only=True) as connection:
         folder.mkdir(parents=True, exist_ok=True)
-        connection.execute("set TimeZone = 'UTC'; set preserve_insertion_order = false")
-        connection.execute("set memory_limit = ?", [memory])
+        _configure(connection, memory)
         for mart in marts:
             target = folder / f"{mart}.parquet"
             temporary = _temporary(target)
@@ -47,9 +46,7 @@ def _publish_database(folder: Path, marts: Sequence[str], memory: str) -> None:
     with storage_errors(folder):
         try:
             with duckdb.connect(str(temporary)) as connection:
-                connection.execute("set TimeZone = 'UTC'; set preserve_insertion_order = false")
-                connection.execute("set enable_progress_bar = false")
-                connection.execute("set memory_limit = ?", [memory])
+                _configure(connection, memory)
                 for mart in marts:
                     source = _quoted(folder / f"{mart}.parquet")
                     connection.execute(f"create table {mart} as from read_parquet('{source}')")
@@ -57,6 +54,11 @@ def _publish_database(folder: Path, marts: Sequence[str], memory: str) -> None:
             _swap(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _configure(connection: duckdb.DuckDBPyConnection, memory: str) -> None:
+    connection.execute("set TimeZone = 'UTC'; set preserve_insertion_order = false; set enable_progress_bar = false")
+    connection.execute("set memory_limit = ?", [memory])
 
 
 def _temporary(target: Path) -> Path:

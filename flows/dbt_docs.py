@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flows.estimate import estimate
 from flows.opening import dbt_project
-from flows.settings import load
+from flows.settings_file import load
 
 
 def build(folder: Path) -> Path:

@@ -30,7 +30,7 @@ class DeadLetter:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Selection:
     """Which dead letters: of a source, whose clause begins so, refused from a moment on; None is any."""
 
     source: str | None = None

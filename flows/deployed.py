@@ -17,10 +17,11 @@ from flows import estimate as estimating
 from flows import land as landing
 from flows import publish as publishing
 from flows import pull as pulling
-from flows import settings as configuration
+from flows import settings_file
 from flows.history import note_run
 from flows.logs import logger, quiet_expected_errors
 from flows.opening import dbt_project, event_log
+from flows.settings import Settings
 from schemas.errors import UnavailableError
 
 quiet_expected_errors()
@@ -141,7 +142,7 @@ def stream(config: str | None = None, seconds: float | None = None) -> dict[str,
     return total
 
 
-def _has_grown(settings: configuration.Settings, log: EventLog) -> bool:
+def _has_grown(settings: Settings, log: EventLog) -> bool:
     """Whether records wait to be landed. A log that does not answer now is asked again at the next turn."""
     try:
         return bool(landing.backlog(settings, log))
@@ -158,5 +159,5 @@ def _stop_on_signals() -> threading.Event:
     return stopping
 
 
-def _settings(config: str | None) -> configuration.Settings:
-    return configuration.load(Path(config) if config else None)
+def _settings(config: str | None) -> Settings:
+    return settings_file.load(Path(config) if config else None)

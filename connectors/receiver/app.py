@@ -1,4 +1,4 @@
-"""The receiver as an ASGI application: the statements resource of xAPI 1.0.3 and 2.0 under /xapi/."""
+"""The receiver as an ASGI application: xAPI's statements resource under /xapi/, tokens for it, and GitHub's webhook."""
 
 import asyncio
 import math
@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 from connectors.receiver import attachments, signatures, webhooks
 from connectors.receiver.asking import Asked, Refused, Wanted, asked, read_body, statement_id, wanted
-from connectors.receiver.authentication import SECONDS, TokenError, Tokens, authenticated, client_for_token
+from connectors.receiver.authentication import TOKEN_SECONDS, TokenError, Tokens, authenticated, client_for_token
 from connectors.receiver.clients import Client, Clients
 from connectors.receiver.intake import ConflictError, Intake
 from connectors.receiver.store import Kept, StatementStore
@@ -93,7 +93,7 @@ def application(receiver: Receiver) -> Starlette:
         except TokenError as error:
             status = 401 if error.error == "invalid_client" else 400
             return _json({"error": error.error, "error_description": str(error)}, status, fresh)
-        given = {"access_token": receiver.tokens.give(client), "token_type": "Bearer", "expires_in": SECONDS}
+        given = {"access_token": receiver.tokens.give(client), "token_type": "Bearer", "expires_in": TOKEN_SECONDS}
         return _json({**given, "scope": " ".join(sorted(client.scopes))}, 200, fresh)
 
     async def github(request: Request) -> Response:

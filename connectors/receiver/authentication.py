@@ -14,7 +14,7 @@ from connectors.receiver.asking import Refused
 from connectors.receiver.clients import Client, Clients
 
 _ALGORITHM = "HS256"
-SECONDS = 3600  # that a token holds
+TOKEN_SECONDS = 3600
 _CHALLENGE = 'Basic realm="xAPI", charset="UTF-8", Bearer realm="xAPI"'
 
 
@@ -29,7 +29,7 @@ class Tokens:
         claims = {
             "sub": client.name,
             "scope": " ".join(sorted(client.scopes)),
-            "exp": int(time.time()) + SECONDS,
+            "exp": int(time.time()) + TOKEN_SECONDS,
             "jti": str(uuid4()),
         }
         return jwt.encode(claims, self._key, _ALGORITHM)

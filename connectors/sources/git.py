@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from connectors.sources.http import in_turn
+from connectors.sources.several import in_turn
 from schemas.errors import InputError, UnavailableError
 from schemas.xapi import Statement
 from transforms.commits import Commit, FileChange, statements

@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import jwt
 
-from connectors.sources.http import Api, api, in_turn
+from connectors.sources.http import Api, api
+from connectors.sources.several import in_turn
 from schemas.errors import InputError, SettingsError
 from schemas.xapi import Statement
 from transforms import github as told
@@ -58,7 +59,11 @@ def events(
     def of_repository(one: tuple[GitHub, str]) -> Iterator[tuple[Statement | None, dict[str, Any]]]:
         where, repository = one
         headers = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
-        with api(where.url, _auth(where), headers, patience_seconds=where.patience_seconds) as remote:
+        if isinstance(where.access, App):
+            auth = _Installation(where.url, where.access)
+        else:
+            auth, headers["Authorization"] = None, f"Bearer {where.access}"
+        with api(where.url, auth, headers, patience_seconds=where.patience_seconds) as remote:
             for statement, own in _of_repository(remote, repository, cursors.get(where.name, {}).get(repository, {})):
                 cursors[where.name] = {**cursors.get(where.name, {}), repository: own}
                 yield statement, dict(cursors)
@@ -170,21 +175,6 @@ def _next(headers: httpx.Headers) -> str | None:
 def _expect(holds: bool, what: str, remote: Api) -> None:
     if not holds:
         raise InputError(f"{remote.base_url} does not answer with {what} as GitHub does.", "Check sources.github.url.")
-
-
-def _auth(settings: GitHub) -> httpx.Auth:
-    if isinstance(settings.access, App):
-        return _Installation(settings.url, settings.access)
-    return _Bearer(settings.access)
-
-
-class _Bearer(httpx.Auth):
-    def __init__(self, token: str) -> None:
-        self._header = f"Bearer {token}"
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers["Authorization"] = self._header
-        yield request
 
 
 class _Installation(httpx.Auth):

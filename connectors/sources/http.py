@@ -2,19 +2,17 @@
 
 import email.utils
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import httpx
 import orjson
 import stamina
 
-from schemas.errors import InputError, ProficioError, SettingsError, UnavailableError
+from schemas.errors import InputError, SettingsError, UnavailableError
 
-Item = TypeVar("Item")
-Read = TypeVar("Read")
 _TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
 _MOST_BYTES = 50_000_000
 
@@ -142,20 +140,6 @@ def _place(url: str) -> str:
     """An address for people: no credentials, no parameters."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
-
-
-def in_turn(items: Iterable[Item], read: Callable[[Item], Iterator[Read]]) -> Iterator[Read]:
-    """What is read of each item. One that fails does not stop those after it; all that failed are told at the end."""
-    failed: list[ProficioError] = []
-    for item in items:
-        try:
-            yield from read(item)
-        except ProficioError as error:
-            failed.append(error)
-    if len(failed) == 1:
-        raise failed[0]
-    if failed:
-        raise type(failed[0])("\n".join(map(str, failed)), failed[0].hint)
 
 
 @contextmanager

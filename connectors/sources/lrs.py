@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from connectors.sources.http import Api, api, in_turn
+from connectors.sources.http import Api, api
+from connectors.sources.several import in_turn
 from schemas.errors import InputError
 from schemas.xapi import Statement, parse_timestamp
 

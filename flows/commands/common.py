@@ -7,15 +7,16 @@ from typing import Annotated
 
 import typer
 
-from flows import settings as configuration
+from flows import settings_file
+from flows.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
-def load(context: typer.Context) -> configuration.Settings:
+def load(context: typer.Context) -> Settings:
     """The settings for a command. What Prefect and Numba keep goes into the data folder, where the user says nothing else."""
     config: Path | None = context.obj
-    settings = configuration.load(config)
+    settings = settings_file.load(config)
     os.environ.setdefault("PREFECT_HOME", str(settings.home / "prefect"))
     os.environ.setdefault("NUMBA_CACHE_DIR", str(settings.home / "compiled"))
     return settings

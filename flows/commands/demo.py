@@ -13,7 +13,7 @@ from typing import Annotated
 import orjson
 import typer
 
-from flows import settings as configuration
+from flows import settings_file
 from flows.commands.common import Json
 from flows.commands.output import console, say, say_rows
 from schemas.errors import InputError, ProficioError
@@ -43,9 +43,9 @@ def demo(
 
     started = time.monotonic()
     folder = _emptied(folder.resolve())
-    config = folder / configuration.FILE
+    config = folder / settings_file.FILE
     _proficio(config, "init", str(folder), quiet=as_json)
-    settings = configuration.load(config)
+    settings = settings_file.load(config)
     chosen = definitions(settings).framework
     parameters = Parameters(cuts=tuple(level.cut for level in chosen.levels))
     group = cohort(chosen, people, SEED, parameters)
@@ -132,7 +132,7 @@ def _proficio(config: Path, *arguments: str, quiet: bool) -> None:
 
 
 def _emptied(folder: Path) -> Path:
-    config = folder / configuration.FILE
+    config = folder / settings_file.FILE
     if folder.exists() and any(folder.iterdir()) and not config.exists():
         raise InputError(f"{folder} is not empty and no earlier demo.", "Name another folder: --folder.")
     shutil.rmtree(folder, ignore_errors=True)

@@ -66,15 +66,15 @@ def rejected(
 
     Example: proficio rejected --source moodle --export refused.ndjson
     """
-    from flows.dead_letters import Wanted, dead_letters
+    from flows.dead_letters import Selection, dead_letters
     from flows.dead_letters import export as write
     from flows.dead_letters import replay as send
     from flows.opening import event_log, repairs
 
     settings = load(context)
-    wanted = Wanted(source, clause, utc(since))
+    selection = Selection(source, clause, utc(since))
     with event_log(settings) as log:
-        letters = [letter for letter in dead_letters(log) if wanted.holds(letter)]
+        letters = [letter for letter in dead_letters(log) if selection.holds(letter)]
         if replay:
             sent, kept = send(log, letters, repairs(settings), settings.land.xapi_version)
             say({"replayed": sent, "kept": kept}, as_json, f"{sent} went round again, {kept} are still refused.")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows import settings as configuration
+from flows import settings_file
 from flows.commands.common import Json, load
 from flows.commands.output import console, say, say_rows
 from schemas.errors import InputError
@@ -22,17 +22,17 @@ def init(
     """
     from flows.opening import event_log, topics
 
-    path = context.obj or folder / configuration.FILE
+    path = context.obj or folder / settings_file.FILE
     written = not path.exists()
     if written:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(configuration.TEMPLATE, encoding="utf-8")
+            path.write_text(settings_file.TEMPLATE, encoding="utf-8")
         except OSError as error:
             raise InputError(
                 f"{path} cannot be written: {error.strerror}.", "Name a folder that is writable."
             ) from None
-    settings = configuration.load(path)
+    settings = settings_file.load(path)
     with event_log(settings) as log:
         created = log.create(topics(settings))
     sentence = f"{'Wrote' if written else 'Kept'} {path}. Data will live in {settings.home}."

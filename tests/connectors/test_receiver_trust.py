@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -57,7 +58,12 @@ def test_who_may_not_gets_no_token_and_no_token_of_others_is_believed(server: Se
     head, claims, _ = given.split(".")
     none = base64.urlsafe_b64encode(b'{"alg":"none"}').decode().rstrip("=")
     wider = jwt.encode({"sub": "lms", "scope": "read-all", "exp": 9e9}, "k" * 32, "HS256")
-    for wrong in ("x", f"{none}.{claims}.", f"{head}.{claims}.AAAA", wider, given + "a"):
+    own_key = (server.home.settings.home / "receiver.key").read_text("ascii")
+    claims_of_lms = {"sub": "lms", "scope": "read-own", "exp": time.time() + 60}
+    with bearer(server, jwt.encode(claims_of_lms, own_key, "HS256")) as lms:
+        assert lms.get("/statements").status_code == 200
+    ended = jwt.encode({**claims_of_lms, "exp": time.time() - 1}, own_key, "HS256")
+    for wrong in (ended, "x", f"{none}.{claims}.", f"{head}.{claims}.AAAA", wider, given + "a"):
         with bearer(server, wrong) as nobody:
             answer = nobody.get("/statements")
             assert answer.status_code == 401

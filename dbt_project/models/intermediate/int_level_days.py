@@ -39,7 +39,7 @@ def model(dbt, session):
     practice = names.order("competency").fetchnumpy()["practice"]
     chosen = parameters.fetchnumpy()
     points = len(grid["ability"])
-    model_of = Model(
+    estimator = Model(
         grid=np.ascontiguousarray(grid["ability"]),
         general_prior=np.ascontiguousarray(grid["general_prior"]),
         transition=np.ascontiguousarray(transition.reshape(points, points)),
@@ -49,7 +49,7 @@ def model(dbt, session):
            for name in ("fast_retention", "other_retention", "slow_retention", "half_life_days", "practice_curve")},
     )  # fmt: skip
 
-    def found_of(share, shares):
+    def days_of(share, shares):
         """The days of one share of the people: all of ten million pieces at once would fill the memory."""
         pieces = session.sql(f"""
             select *, hash(person_key) as person, hash(statement_id) as statement
@@ -64,7 +64,7 @@ def model(dbt, session):
                 competency=pieces["competency_number"].to_numpy(),
                 retry=pieces["retry"].to_numpy().astype(float),
             ),
-            model_of,
+            estimator,
         )
         of = pieces.select(["person_key", "competency", "day", "load_id"]).take(pa.array(days.row))
         return pa.table(
@@ -83,7 +83,7 @@ def model(dbt, session):
 
     shares = 1 + session.sql("select count(*) from pieces_of_changed").fetchall()[0][0] // 1_000_000
     for share in range(shares):
-        found = found_of(share, shares)  # noqa: F841 - DuckDB reads it
+        found = days_of(share, shares)  # noqa: F841 - DuckDB reads it
         write = "insert into days_of_changed" if share else "create or replace temp table days_of_changed as"
         session.sql(f"{write} select cast(person as uuid) as person_key, * exclude (person) from found")
     session.sql("drop table pieces_of_changed")

@@ -14,6 +14,7 @@ from connectors.sources import SOURCES, Cursor
 from connectors.sources.files import Piece, pieces
 from connectors.sources.git import GitSource
 from connectors.sources.github import App, GitHub
+from connectors.sources.kaggle import Kaggle
 from connectors.sources.lrs import Lrs
 from connectors.sources.moodle import Moodle
 from flows.dead_letters import record_of
@@ -169,6 +170,14 @@ def _github(settings: Settings, _: tuple[str, ...]) -> tuple[GitHub, ...] | None
     ) or None  # fmt: skip
 
 
+def _kaggle(settings: Settings, _: tuple[str, ...]) -> tuple[Kaggle, ...] | None:
+    return tuple(
+        Kaggle(one.name, one.username, secret(one.token_file, "sources.kaggle.token_file"), one.users, one.competitions,
+               one.url, one.patience_seconds)
+        for one in settings.sources.kaggle
+    ) or None  # fmt: skip
+
+
 def _access(one: GitHubSettings) -> str | App:
     if one.token_file:
         return secret(one.token_file, "sources.github.token_file")
@@ -188,6 +197,7 @@ _GIVEN = {
     "lrs": _Given(lambda sources: sources.lrs, _lrs),
     "moodle": _Given(lambda sources: sources.moodle, _moodle),
     "github": _Given(lambda sources: sources.github, _github),
+    "kaggle": _Given(lambda sources: sources.kaggle, _kaggle),
 }
 
 

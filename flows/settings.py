@@ -90,6 +90,18 @@ class GitHubSettings(_Section):
         return self
 
 
+class KaggleSettings(_Section):
+    """An account of Kaggle with its token (or kaggle.json), users to read besides, competitions to look for them in."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,50}$")
+    url: str = Field("https://api.kaggle.com/v1", pattern=r"^https?://")
+    username: str
+    token_file: Path
+    users: tuple[str, ...] = ()
+    competitions: tuple[str, ...] = ()
+    patience_seconds: float = Field(600, ge=0)
+
+
 class SourcesSettings(_Section):
     """The sources that `pull` reads."""
 
@@ -97,6 +109,7 @@ class SourcesSettings(_Section):
     lrs: tuple[LrsSettings, ...] = ()
     moodle: tuple[MoodleSettings, ...] = ()
     github: tuple[GitHubSettings, ...] = ()
+    kaggle: tuple[KaggleSettings, ...] = ()
 
 
 class IdentitySettings(_Section):

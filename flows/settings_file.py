@@ -138,6 +138,13 @@ TEMPLATE = """\
 # installation_id = "5678"
 # private_key_file = "/run/secrets/github-app.pem"
 
+# [[sources.kaggle]]            # one such table for each account of Kaggle
+# name = "kaggle"
+# username = "ada"
+# token_file = "/run/secrets/kaggle"     # an API token, or kaggle.json
+# users = ["grace"]             # whose public notebooks, datasets and models are read besides
+# competitions = ["titanic"]    # in whose final leaderboards they are looked for, besides those the account entered
+
 [receiver]
 # authority_home = "https://w3id.org/proficio/clients"   # homePage of the account that a client is as authority
 # max_body_bytes = 20000000     # of a request

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from connectors.sources import git, github, lrs, moodle
+from connectors.sources import git, github, kaggle, lrs, moodle
 from schemas.xapi import Statement
 
 Cursor = dict[str, Any]
@@ -25,6 +25,7 @@ class Source(NamedTuple):
 SOURCES = {
     "git": Source(git.events),
     "github": Source(github.events, github.cursor_at),
+    "kaggle": Source(kaggle.events),
     "lrs": Source(lrs.events, lrs.cursor_at),
     "moodle": Source(moodle.events, moodle.cursor_at),
 }

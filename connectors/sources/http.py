@@ -39,9 +39,15 @@ class Api:
         """
         return self._ask("GET", f"{self.base_url}/{path}", params=parameters)
 
-    def post(self, path: str, form: Mapping[str, Any]) -> tuple[Any, httpx.Headers]:
-        """The same of a form posted, for APIs that are read so; it may be posted again."""
-        return self._ask("POST", f"{self.base_url}/{path}", data=form)
+    def post(
+        self, path: str, form: Mapping[str, Any] | None = None, json: Mapping[str, Any] | None = None
+    ) -> tuple[Any, httpx.Headers]:
+        """The same of a form or of JSON posted, for APIs that are read so; it may be posted again."""
+        return self._ask("POST", f"{self.base_url}/{path}", data=form, json=json)
+
+    def download(self, path: str, json: Mapping[str, Any]) -> bytes:
+        """The bytes that an API answers to JSON posted."""
+        return self._patiently("POST", f"{self.base_url}/{path}", json=json)[0]
 
     def follow(self, link: str) -> tuple[Any, httpx.Headers]:
         """The same of a link that an answer gave, relative or not. InputError where it leads to another host."""
@@ -57,6 +63,14 @@ class Api:
         self._client.close()
 
     def _ask(self, method: str, url: str, **what: Any) -> tuple[Any, httpx.Headers]:
+        body, headers = self._patiently(method, url, **what)
+        try:
+            return orjson.loads(body), headers
+        except orjson.JSONDecodeError:
+            told = " ".join(body[:100].decode(errors="replace").split())
+            raise InputError(f"{_place(url)} does not answer with JSON but {told!r}", "Check the URL.") from None
+
+    def _patiently(self, method: str, url: str, **what: Any) -> tuple[bytes, httpx.Headers]:
         try:
             for attempt in stamina.retry_context(
                 on=_wait, attempts=None, timeout=self._patience, wait_initial=1, wait_max=60, wait_jitter=5
@@ -71,7 +85,7 @@ class Api:
             ) from None
         raise AssertionError  # the loop returns or raises
 
-    def _once(self, method: str, url: str, **what: Any) -> tuple[Any, httpx.Headers]:
+    def _once(self, method: str, url: str, **what: Any) -> tuple[bytes, httpx.Headers]:
         with self._client.stream(method, url, **what) as answer:
             status = answer.status_code
             seconds = _told_to_wait(answer.headers)
@@ -99,11 +113,7 @@ class Api:
             if not answer.is_success:
                 told = " ".join(body[:300].decode(errors="replace").split())
                 raise InputError(f"{_place(url)} answers {status}: {told!r}", "See what the other side says.")
-            try:
-                return orjson.loads(bytes(body)), answer.headers
-            except orjson.JSONDecodeError:
-                told = " ".join(body[:100].decode(errors="replace").split())
-                raise InputError(f"{_place(url)} does not answer with JSON but {told!r}", "Check the URL.") from None
+            return bytes(body), answer.headers
 
 
 class _Later(Exception):

@@ -150,10 +150,10 @@ class _Account:
         since, seen = known.get("submitted", ""), known.get("seen", [])
         new: list[Any] = []
         for one in _pages(CompetitionApiClient(self._client).list_submissions, asked, "submissions"):
-            at = _utc(one.date).isoformat()
-            if at < since:
+            moment = _utc(one.date).isoformat()
+            if moment < since:
                 break
-            if not (at == since and one.ref in seen):
+            if not (moment == since and one.ref in seen):
                 new.append(one)
         for one in sorted(new, key=lambda each: (each.date, each.ref)):
             at = _utc(one.date)

@@ -6,11 +6,13 @@ which a compacted file stands beside those it replaces, and then the wider one c
 """
 
 import fcntl
+import json
 import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +26,8 @@ from schemas.lake import STATEMENTS
 
 _NAME = re.compile(r"(?P<topic>.+)-(?P<partition>\d+)-(?P<first>\d{20})-(?P<last>\d{20})\.parquet")
 _TEMPORARY = ".tmp"
+_STATE = "state.json"
+_ROWS = 20_000  # held in memory at once
 COMPACT_BELOW = 64 << 20  # files smaller than this are worth merging, bytes
 
 
@@ -75,11 +79,55 @@ def read(file: LakeFile) -> pa.Table:
         return pq.ParquetFile(file.path).read()
 
 
+@contextmanager
+def replacing(lake: Path, file: LakeFile) -> Iterator[pq.ParquetWriter]:
+    """Write a file anew: what is written takes its place, wholly or not at all, in a moment in which nobody reads."""
+    with storage_errors(lake), _temporary(file.path) as temporary:
+        with pq.ParquetWriter(temporary, STATEMENTS, compression="zstd") as writer:
+            yield writer
+        with _lock(lake, ".reading", fcntl.LOCK_EX, wait=True):
+            _rename(temporary, file.path)
+
+
+def batches(file: LakeFile) -> Iterator[pa.RecordBatch]:
+    """The rows of a file, in bounded memory. StorageError, naming the file, where it is damaged."""
+    with readable(file.path), pq.ParquetFile(file.path) as parquet:
+        yield from parquet.iter_batches(batch_size=_ROWS)
+
+
+def version(file: LakeFile) -> int:
+    """The version of the schema that a file was written with."""
+    with readable(file.path):
+        return int((pq.read_schema(file.path).metadata or {}).get(b"proficio.version", 0))
+
+
+@dataclass(frozen=True)
+class State:
+    """What is known of the whole lake: the schema version that all its files have, how often files were written anew."""
+
+    version: int = 0
+    rewrites: int = 0
+
+
+def state(lake: Path) -> State:
+    """The state of a lake; version 0 where nobody has looked yet."""
+    path = lake / _STATE
+    with storage_errors(path):
+        return State(**json.loads(path.read_text())) if path.exists() else State()
+
+
+def note_state(lake: Path, now: State) -> None:
+    """Keep a lake's state."""
+    with storage_errors(lake), _temporary(lake / _STATE) as temporary:
+        temporary.write_text(json.dumps(asdict(now)))
+        _rename(temporary, lake / _STATE)
+
+
 def sweep(lake: Path) -> int:
     """Remove what a killed process left: temporary files, and files that a compacted one replaced. How many."""
     with storage_errors(lake):
         keep = {file.path for file in published(lake)}
-        leftovers = list(lake.glob(f"received=*/*{_TEMPORARY}"))
+        leftovers = [*lake.glob(f"received=*/*{_TEMPORARY}"), *lake.glob(f"*{_TEMPORARY}")]
         leftovers += [file.path for file in _all_files(lake) if file.path not in keep]
         return _remove(lake, leftovers) if leftovers else 0
 
@@ -97,9 +145,8 @@ def compact(lake: Path, below: int = COMPACT_BELOW) -> tuple[int, int]:
         with storage_errors(lake), _temporary(target) as temporary:
             with pq.ParquetWriter(temporary, STATEMENTS, compression="zstd") as writer:
                 for file in group:
-                    with readable(file.path):
-                        for batch in pq.ParquetFile(file.path).iter_batches(batch_size=20_000):
-                            writer.write_batch(batch)
+                    for batch in batches(file):
+                        writer.write_batch(batch)
             _rename(temporary, target)
         _remove(lake, [file.path for file in group])
         merged, created = merged + len(group), created + 1

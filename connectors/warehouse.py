@@ -50,7 +50,7 @@ class Load:
 
 
 def begin_load(
-    warehouse: Path, lake_folder: Path, project_digest: str, identities: Identities, full_refresh: bool = False
+    warehouse: Path, lake_folder: Path, digest: str, identities: Identities, full_refresh: bool = False
 ) -> Load:
     """Set `lake.statements` to what landed since the last finished load, and number the load.
 
@@ -58,13 +58,14 @@ def begin_load(
     accounts moved from which person to which.
 
     A load that broke off left its number behind unfinished; the next one takes up its statements too. Another
-    project than that of the last finished load (framework, rules, parameters, models) asks for a full refresh, which
-    takes up every statement again: no load counts as finished then, while completed_load_id still names the last one.
+    digest than that of the last finished load (of framework, rules, parameters, models, and of a lake written anew) asks
+    for a full refresh, which takes up every statement again: no load counts as finished then, while completed_load_id
+    still names the last one.
     """
     with connected(warehouse) as connection:
         connection.execute(_SETUP)
-        digest, known = connection.execute("select digest, identities from lake.seeds").fetchone() or (None, None)
-        full = full_refresh or digest != project_digest
+        before, known = connection.execute("select digest, identities from lake.seeds").fetchone() or (None, None)
+        full = full_refresh or digest != before
         if full:
             connection.execute("delete from lake.offsets; update lake.progress set finished_load_id = 0")
         taken = {
@@ -145,7 +146,7 @@ def _note_attributes(connection: duckdb.DuckDBPyConnection, identities: Identiti
     connection.unregister("given")
 
 
-def finish_load(warehouse: Path, load: Load, project_digest: str, identities: Identities, vacuum: bool = False) -> None:
+def finish_load(warehouse: Path, load: Load, digest: str, identities: Identities, vacuum: bool = False) -> None:
     """Note that every model has taken up a load: the next one starts behind it.
 
     With `vacuum` the checkpoint at closing also rewrites row groups that deletions thinned out, which may take longer
@@ -163,7 +164,7 @@ def finish_load(warehouse: Path, load: Load, project_digest: str, identities: Id
             )
         connection.execute("update lake.progress set finished_load_id = load_id, completed_load_id = load_id")
         connection.execute("delete from lake.seeds")
-        connection.execute("insert into lake.seeds values (?, ?)", [project_digest, identities.digest])
+        connection.execute("insert into lake.seeds values (?, ?)", [digest, identities.digest])
         connection.execute("commit")
         if vacuum:
             connection.execute("reset max_vacuum_tasks")

@@ -33,7 +33,8 @@ def _common(
 
 for command in (
     setup.init, setup.doctor, pipeline.ingest, pipeline.pull, pipeline.sources, pipeline.land, pipeline.estimate,
-    pipeline.publish, pipeline.run, pipeline.stream, pipeline.compact, inspect.levels, inspect.rejected, inspect.status,
+    pipeline.publish, pipeline.run, pipeline.stream, pipeline.replay, pipeline.compact,
+    inspect.levels, inspect.rejected, inspect.status,
     measure.evaluate, measure.calibrate, people.explain, people.gaps, serving.serve, demo,
 ):  # fmt: skip
     app.command()(command)

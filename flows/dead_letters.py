@@ -1,10 +1,12 @@
 """Dead letters: records that could not be landed, with the reason, the clause and where they came from."""
 
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import orjson
 
@@ -13,6 +15,8 @@ from connectors.lake import storage_errors
 from schemas.records import REJECTED, STATEMENTS, Record, StoredRecord
 from schemas.repairs import Repair
 from transforms.statements import RefusedStatement, Rejection, judge, key_of, parse
+
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,33 @@ def dead_letters(log: EventLog) -> Iterator[DeadLetter]:
                 value=record.value or b"",
                 xapi_version=record.headers.get("xapi-version", ""),
             )
+
+
+class Rise(NamedTuple):
+    """A source of which more was rejected in the last day than before: how many, and how many a day in the week before."""
+
+    source: str
+    rejected: int
+    before: float
+
+    def __str__(self) -> str:
+        return f"{self.source or 'no source'}: {self.rejected:,} rejected in a day, {self.before:.1f} a day in the week before"
+
+
+def rising(letters: Iterable[DeadLetter], now: datetime, least: int, rise: float) -> list[Rise]:
+    """Sources with at least `least` rejects in the last 24 hours, and over `rise` times the daily mean of the 7 days before."""
+    today, before = Counter[str](), Counter[str]()
+    for letter in letters:
+        age = now - letter.rejected_at
+        if age <= _DAY:
+            today[letter.source] += 1
+        elif age <= 8 * _DAY:
+            before[letter.source] += 1
+    return [
+        Rise(source, count, before[source] / 7)
+        for source, count in sorted(today.items())
+        if count >= least and count > rise * before[source] / 7
+    ]
 
 
 def export(letters: Iterable[DeadLetter], path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow, task
+from prefect.events import emit_event
 from prefect.runtime import flow_run
 
 from connectors.event_log import EventLog
@@ -18,6 +19,7 @@ from flows import land as landing
 from flows import publish as publishing
 from flows import pull as pulling
 from flows import settings_file
+from flows.dead_letters import dead_letters, rising
 from flows.history import note_run
 from flows.logs import logger, quiet_expected_errors
 from flows.opening import dbt_project, event_log
@@ -89,9 +91,21 @@ def nightly(config: str | None = None, full_refresh: bool = False) -> dict[str, 
         run["estimated"] = estimate_task(config, full_refresh)
         run["daily"] = daily_task(config)
         run["published"] = publish_task(config)
+        run["rejects_rising"] = _told_of_rejects(settings)
         for state in pulls.values():
             state.result()  # what failed there fails the run, once the others are through
     return run
+
+
+def _told_of_rejects(settings: Settings) -> list[str]:
+    """Sources whose rejects rise: logged, and emitted as events that a Prefect automation can alert by."""
+    with event_log(settings) as log:
+        rises = rising(dead_letters(log), datetime.now(UTC), settings.land.alert_from, settings.land.alert_rise)
+    for rise in rises:
+        logger().warning("Rejects are rising. %s. See: proficio rejected --source %s", rise, rise.source)
+        resource = {"prefect.resource.id": f"proficio.source.{rise.source}"}
+        emit_event("proficio.rejects.rising", resource, payload=rise._asdict())
+    return [str(rise) for rise in rises]
 
 
 @flow(name="land", flow_run_name=_run_name)

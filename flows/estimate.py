@@ -37,7 +37,8 @@ def estimate(
 ) -> Estimated:
     """Bring levels up to date with the lake. Only people with new evidence are touched, unless it starts from nothing.
 
-    It starts from nothing when asked to, at the first run, and when framework, rules, parameters or models changed.
+    It starts from nothing when asked to, at the first run, and when framework, rules, parameters or models changed, or the
+    lake was written anew.
     """
     project = project or dbt_project(settings)
     with lake.reading(settings.lake):
@@ -48,7 +49,8 @@ def _estimate(
     settings: Settings, full_refresh: bool, project: DbtProject, log: EventLog | None, test: bool
 ) -> Estimated:
     people = identities(settings)
-    load = warehouse.begin_load(settings.warehouse, settings.lake, project.digest, people, full_refresh)
+    digest = f"{project.digest} {lake.state(settings.lake).rewrites}"
+    load = warehouse.begin_load(settings.warehouse, settings.lake, digest, people, full_refresh)
     if not load.files and not load.full_refresh and not load.relinked:
         return Estimated(load.load_id, 0, False)
     finished = ("--vars", f"{{finished_load: {load.finished_load_id}}}")
@@ -63,7 +65,7 @@ def _estimate(
                 logger().warning("dbt test %s: %s", result["name"], result["message"])
     conflicts = _refuse_conflicts(settings, load, log)
     compact = load.load_id % _COMPACT_EVERY == 0
-    warehouse.finish_load(settings.warehouse, load, project.digest, people, vacuum=compact)
+    warehouse.finish_load(settings.warehouse, load, digest, people, vacuum=compact)
     if compact:
         project.invoke("run-operation", "compact_states")
     return Estimated(load.load_id, len(load.files), load.full_refresh, conflicts)

@@ -12,16 +12,16 @@ import pyarrow.compute as pc
 
 from connectors import lake
 from connectors.event_log import EventLog
-from expectations.run import check
 from flows.dead_letters import record_of
-from flows.logs import logger
+from flows.gates import passed
 from flows.opening import event_log, repairs
+from flows.replay import migrate
 from flows.settings import Settings
-from schemas.errors import QualityError, StorageError
+from schemas.errors import StorageError
 from schemas.records import REJECTED, STATEMENTS, Record
 from schemas.repairs import Repair
 from transforms.rows import to_table
-from transforms.statements import Judged, RefusedStatement, Rejection, judge
+from transforms.statements import Judged, RefusedStatement, judge
 
 Progress = Callable[[int], None]
 
@@ -60,6 +60,7 @@ def land(settings: Settings, log: EventLog | None = None, progress: Progress = l
     total = Landed()
     with lake.locked(settings.lake), ThreadPoolExecutor(max_workers=1) as settler:
         lake.sweep(settings.lake)
+        migrate(settings, log)
         settling: Future[Landed] | None = None
         for batch in _batches(settings, log, repairs(settings)):
             if settling is not None:
@@ -128,48 +129,14 @@ def _settle_and_tidy(settings: Settings, log: EventLog, batch: Batch) -> Landed:
 
 def _settle(settings: Settings, log: EventLog, batch: Batch) -> Landed:
     """Check a batch, then publish it: dead letters first, so that a crash repeats rather than loses them."""
-    records = batch.records
     repaired = sum(1 for names in batch.judged if names[9])
     table = to_table(batch.judged)
     batch.judged.clear()  # the table holds it now, and twice would be too much
-    table, unexpected = _expected(table)
-    rejected = batch.rejected + unexpected
-    share = len(rejected) / max(1, records)
-    if records >= settings.land.reject_share_from and share > settings.land.max_reject_share:
-        first = rejected[0].headers
-        raise QualityError(
-            f"{len(rejected):,} of {records:,} records ({share:.0%}) would be rejected, more than "
-            f"land.max_reject_share = {settings.land.max_reject_share:.0%}. "
-            f"The first, {first['origin']}: {first['clause']}: {first['reason']}",
-            "Nothing of the batch was landed or lost. Mend the source or the repairs, or raise the share, and land again.",
-        )
+    table, rejected = passed(settings, table, batch.rejected)
     if rejected:
         log.append(REJECTED, rejected)
     files = sum(1 for _ in _publish(settings, batch, table))
     return Landed(table.num_rows, len(rejected), files, repaired)
-
-
-def _expected(table: pa.Table) -> tuple[pa.Table, list[Record]]:
-    """The rows that meet the suite, and dead letters for those that do not. Warnings are logged."""
-    bad: dict[int, str] = {}
-    for finding in check(table):
-        if finding.severity != "critical":
-            logger().warning(
-                "Expectation not met: %s, %d rows. %s", finding.expectation, len(finding.rows), finding.why
-            )
-        elif not finding.rows:
-            raise QualityError(f"{finding.expectation} is not met. {finding.why}", "Mend the source, then land again.")
-        else:
-            bad.update(dict.fromkeys(finding.rows, f"{finding.expectation}: {finding.why}"))
-    letters = []
-    for position, reason in bad.items():
-        row = table.slice(position, 1).to_pylist()[0]
-        place = f"{row['topic']}-{row['log_partition']}@{row['log_offset']}"
-        rejection = Rejection("expectations/statements.json", "", reason)
-        letters.append(record_of(place, row["statement"].encode(), rejection, {"source": row["source"]}))
-    if bad:
-        table = table.filter(pa.array([position not in bad for position in range(table.num_rows)]))
-    return table, letters
 
 
 def _publish(settings: Settings, batch: Batch, table: pa.Table) -> Iterator[lake.LakeFile]:

@@ -34,6 +34,8 @@ class LandSettings(_Section):
     batch_bytes: int = Field(32_000_000, ge=1_000)
     max_reject_share: float = Field(0.2, ge=0, le=1)
     reject_share_from: int = Field(100, ge=1)  # records in a batch from which the share is judged
+    alert_rise: float = Field(3, gt=0)  # a source's rejects of a day to those of a day of the week before, to be told
+    alert_from: int = Field(10, ge=1)  # rejects in a day from which that is judged
     repairs_off: frozenset[str] = frozenset()
     skip_expired: bool = False  # go on where the log's retention removed records before they were landed
     xapi_version: Literal["1.0.3", "2.0"] = "1.0.3"  # of statements that do not name theirs

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connectors import lake
-from flows.dead_letters import dead_letters
+from flows.dead_letters import dead_letters, rising
 from flows.history import runs
 from flows.land import backlog
 from flows.opening import event_log
@@ -25,14 +25,18 @@ def standing(settings: Settings) -> dict[str, Any]:
             for record in log.read(STATEMENTS, partition, first, first + 1)
         ]
         received = sum(end - begin for begin, end in log.offsets(STATEMENTS).values())
-        rejected = sum(1 for _ in dead_letters(log))
+        letters = list(dead_letters(log))
     return {
         "received": received,
         "backlog": sum(end - first for first, end in waiting.values()),
         "lag_seconds": time.time() - min(oldest) / 1000 if oldest else None,
         "files": len(files),
         "landed_offsets": sum(file.last - file.first + 1 for file in files),
-        "rejected": rejected,
+        "rejected": len(letters),
+        "rejects_rising": [
+            rise._asdict()
+            for rise in rising(letters, datetime.now(UTC), settings.land.alert_from, settings.land.alert_rise)
+        ],
         "published_at": (
             datetime.fromtimestamp(published.stat().st_mtime, UTC).isoformat(timespec="seconds")
             if published.exists()

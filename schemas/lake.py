@@ -50,6 +50,8 @@ STATEMENT_COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "statement": (pa.string(), "The whole statement as JSON, after repairs, with its id."),
 }
 
+VERSION = 1  # of the columns; raise it with any change to them: `land` then writes older files anew
+
 STATEMENTS = pa.schema(
     [
         pa.field(
@@ -62,5 +64,5 @@ STATEMENTS = pa.schema(
         )
         for name, (kind, text) in STATEMENT_COLUMNS.items()
     ],
-    metadata={"proficio.schema": "lake.statements", "proficio.version": "1"},
+    metadata={"proficio.schema": "lake.statements", "proficio.version": str(VERSION)},
 )  # fmt: skip

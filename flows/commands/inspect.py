@@ -106,6 +106,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
 
     Example: proficio status
     """
+    from flows.dead_letters import Rise
     from flows.status import standing
 
     told = standing(load(context))
@@ -115,6 +116,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         f"{_seconds(', the oldest for', told['lag_seconds'])}\n"
         f"Lake        {told['files']:,} files, {told['landed_offsets']:,} records accounted for\n"
         f"Rejected    {told['rejected']:,}\n"
+        f"{''.join(f'            rising: {Rise(**rise)}' + chr(10) for rise in told['rejects_rising'])}"
         f"Published   {told['published_at'] or 'never'}\n"
         f"Last runs   " + ("\n            ".join(_run(run) for run in runs) or "none")
     )

@@ -1,4 +1,4 @@
-"""The commands that move data: ingest, pull, sources, land, estimate, publish, run, stream, compact."""
+"""The commands that move data: ingest, pull, sources, land, estimate, publish, run, stream, replay, compact."""
 
 import json
 import os
@@ -202,6 +202,41 @@ def stream(
 
     done = stream_flow(_config(context), seconds)
     say(done, as_json, f"{done['batches']} micro-batches. {_landed(done)}")
+
+
+def replay(
+    context: typer.Context,
+    from_log: Annotated[bool, typer.Option("--from-log", help="Judge again what the event log holds.")] = False,
+    from_lake: Annotated[
+        bool, typer.Option("--from-lake", help="Judge and project again the statements that the lake holds.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Build lake, levels and marts anew from what was received, after a rule or a repair was mended or a disk was lost.
+
+    Example: proficio replay --from-log
+    """
+    from flows.estimate import estimate as estimate_step
+    from flows.history import note_run
+    from flows.land import land as land_step
+    from flows.opening import event_log
+    from flows.publish import publish as publish_step
+    from flows.replay import replay_lake, replay_log
+
+    if from_log == from_lake:
+        raise typer.BadParameter("expected one of --from-log and --from-lake")
+    settings = load(context)
+    with note_run(settings, "replay") as run, event_log(settings) as log:
+        with progress("replaying") as advance:
+            done = run["replayed"] = asdict((replay_log if from_log else replay_lake)(settings, log, advance))
+        if from_log:  # the lake may be replayed after the log was lost
+            run["landed"] = asdict(land_step(settings, log))
+        run["estimated"] = asdict(estimate_step(settings, full_refresh=True, log=log))
+        publish_step(settings)
+    told = (
+        f"{done['rows']:,} statements are in {done['files']:,} files written anew, {done['rejected']:,} were rejected."
+    )
+    say(done, as_json, f"{told} Levels are published.")
 
 
 def compact(context: typer.Context, as_json: Json = False) -> None:

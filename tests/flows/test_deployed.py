@@ -99,7 +99,12 @@ def test_a_source_that_fails_does_not_stop_the_run(home: Home) -> None:
     lrs = '\n[[sources.lrs]]\nname = "x"\nurl = "http://127.0.0.1:9"\nusername = "me"\npassword_file = "nowhere"\n'
     toml.write_text(toml.read_text("utf-8") + lrs)
     home("ingest", "-", stdin=json.dumps(GOOD).encode())
-    assert "sources.lrs.password_file" in home("run", expect=3)
+    bad = json.dumps({**GOOD, "verb": {}}).encode()
+    home("ingest", "-", "--source", "broken", stdin=b"\n".join([bad] * 12))
+    told = home("run", expect=3)
+    assert "sources.lrs.password_file" in told
+    assert "Rejects are rising. broken: 12 rejected in a day, 0.0 a day in the week before." in told
+    assert "rising: broken: 12 rejected" in home("status")
     assert '"evidence_count": 1' in home("levels", "ada@example.org", "--json")
     assert json.loads((home.settings.home / "runs.jsonl").read_text().splitlines()[-1])["failed_sources"] == ["lrs"]
 

@@ -1,6 +1,6 @@
 """Landing: exactly once, with reasons, in whole batches or not at all."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import pytest
 
 from connectors import lake
 from connectors.event_log import EventLog
-from flows.dead_letters import dead_letters, replay
+from flows.dead_letters import DeadLetter, dead_letters, replay, rising
 from flows.land import Landed, backlog, land
 from flows.opening import event_log, repairs
 from flows.settings import LandSettings, Settings
@@ -154,3 +154,18 @@ def test_killed_with_a_broker_that_restarts_every_statement_lands_once(kafka_can
 
 def test_a_record_carries_its_time_and_place() -> None:
     assert StoredRecord("t", 1, 2, 3, None, b"", {}).place == "t-1@2"
+
+
+def test_a_source_whose_rejects_rise_is_told() -> None:
+    now = datetime(2026, 3, 10, tzinfo=UTC)
+
+    def letters(source: str, count: int, days: float) -> list[DeadLetter]:
+        return [DeadLetter(f"{n}", source, "", "", "", now - timedelta(days=days), b"") for n in range(count)]
+
+    steady = [one for days in range(8) for one in letters("steady", 20, days + 0.5)]
+    found = rising(
+        [*steady, *letters("broken", 30, 0.5), *letters("broken", 14, 3), *letters("few", 9, 0.5), *letters("old", 99, 9)],
+        now, least=10, rise=3,
+    )  # fmt: skip
+    assert found == [("broken", 30, 2.0)]
+    assert rising(steady, now, least=10, rise=0.9) == [("steady", 20, 20.0)]

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,9 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import orjson
-from limits import parse as parse_rate
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+from aiolimiter import AsyncLimiter
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -36,6 +34,7 @@ from transforms.statements import RefusedStatement, parse, validate
 
 VERSIONS = {"1.0.3": "1.0.3", "2.0": "2.0.0"}
 _ADDED = 5_000  # bytes at most that the receiver adds to a statement: id, stored, authority
+_PERIODS = {"second": 1, "minute": 60, "hour": 3600}
 _NOT_SERVED = ("activities/state", "activities/profile", "activities", "agents/profile", "agents")
 
 
@@ -61,14 +60,12 @@ class Receiver:
 
 def application(receiver: Receiver) -> Starlette:
     """The application. An answer 200 or 204 to a statement means that the event log has it durably."""
-    limiter, rate = MovingWindowRateLimiter(MemoryStorage()), parse_rate(receiver.rate)
+    count = _limited(receiver.rate)
 
     async def client_of(request: Request) -> Client:
         authorization = request.headers.get("authorization", "")
-        client = await authenticated(receiver.clients, receiver.tokens, authorization)
-        if not limiter.hit(rate, client.name):
-            wait = limiter.get_window_stats(rate, client.name).reset_time - time.time()
-            raise Refused(429, f"a client may ask {rate}", {"Retry-After": str(max(1, math.ceil(wait)))})
+        client = authenticated(receiver.clients, receiver.tokens, authorization)
+        await count(client.name)
         return client
 
     async def about(_: Request) -> Response:
@@ -89,7 +86,7 @@ def application(receiver: Receiver) -> Starlette:
         form = dict(parse_qsl((await body_of(request)).decode(errors="replace")))
         fresh = {"Cache-Control": "no-store"}
         try:
-            client = await client_for_token(receiver.clients, request.headers.get("authorization", ""), form)
+            client = client_for_token(receiver.clients, request.headers.get("authorization", ""), form)
         except TokenError as error:
             status = 401 if error.error == "invalid_client" else 400
             return _json({"error": error.error, "error_description": str(error)}, status, fresh)
@@ -138,6 +135,21 @@ def application(receiver: Receiver) -> Starlette:
             ),
         ]
     )
+
+
+def _limited(rate: str) -> Callable[[str], Awaitable[None]]:
+    """Counts a request of a client; 429 for one beyond the rate."""
+    number, _, period = rate.partition("/")
+    most, seconds = int(number), _PERIODS[period]
+    limiters = defaultdict[str, AsyncLimiter](lambda: AsyncLimiter(most, seconds))
+
+    async def count(client: str) -> None:
+        if not limiters[client].has_capacity():
+            wait = math.ceil(seconds / most)
+            raise Refused(429, f"a client may ask {most:,} times a {period}", {"Retry-After": str(wait)})
+        await limiters[client].acquire()
+
+    return count
 
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -251,6 +263,7 @@ async def _get(receiver: Receiver, client: Client, meant: Asked) -> Response:
     if own and "read-own" not in client.scopes:
         raise Refused(403, "this client may not read")
     want = wanted(meant, own)
+    await asyncio.wrap_future(receiver.intake.settled())
     languages = [one.partition(";")[0].strip() for one in meant.headers.get("accept-language", "").split(",")]
     if want.statement_id is not None:
         found = await asyncio.to_thread(receiver.store.get, want.statement_id)

@@ -1,6 +1,5 @@
 """Who asks: Basic credentials (RFC 7617), or a bearer token (RFC 6750) that was given for them (RFC 6749 4.4)."""
 
-import asyncio
 import base64
 import binascii
 import time
@@ -43,15 +42,15 @@ class Tokens:
             return None
 
 
-async def authenticated(clients: Clients, tokens: Tokens, authorization: str) -> Client:
+def authenticated(clients: Clients, tokens: Tokens, authorization: str) -> Client:
     """The client that an Authorization header names; 401 for anyone else."""
     scheme, _, given = authorization.partition(" ")
     found = None
     if scheme.lower() == "basic":
         name, secret = _basic(given)
-        found = await asyncio.to_thread(clients.verified, name, secret)
+        found = clients.verified(name, secret)
     elif scheme.lower() == "bearer" and (told := tokens.read(given.strip())):
-        client = await asyncio.to_thread(clients.find, told[0])
+        client = clients.find(told[0])
         found = client and Client(client.name, client.scopes & told[1])
     if found is None:
         wrong = ', error="invalid_token"' if scheme.lower() == "bearer" else ""
@@ -67,7 +66,7 @@ class TokenError(Exception):
         self.error = error
 
 
-async def client_for_token(clients: Clients, authorization: str, form: Mapping[str, str]) -> Client:
+def client_for_token(clients: Clients, authorization: str, form: Mapping[str, str]) -> Client:
     """The client that asks for a token by its credentials, with the scopes it asks for or else all it has."""
     if form.get("grant_type") != "client_credentials":
         raise TokenError("unsupported_grant_type", "grant_type is client_credentials")
@@ -76,7 +75,7 @@ async def client_for_token(clients: Clients, authorization: str, form: Mapping[s
         name, secret = map(unquote_plus, _basic(given))  # RFC 6749 2.3.1
     else:
         name, secret = form.get("client_id", ""), form.get("client_secret", "")
-    client = await asyncio.to_thread(clients.verified, name, secret)
+    client = clients.verified(name, secret)
     if client is None:
         raise TokenError("invalid_client", "credentials of a client are needed")
     asked = frozenset(form.get("scope", "").split()) or client.scopes

@@ -5,9 +5,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Thread
-from time import time_ns
+from time import monotonic, sleep, time_ns
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -15,12 +15,15 @@ import orjson
 
 from connectors.event_log import EventLog
 from connectors.receiver.store import StatementStore
+from schemas.errors import ProficioError
 from schemas.records import STATEMENTS, Record, StoredRecord
 from schemas.xapi import Statement, parse_timestamp
 from transforms.statement_terms import completed
 from transforms.statements import content_hash, key_of
 
 _AT_ONCE = 2_000  # statements written together
+_KEPT_AT_ONCE, _KEPT_WITHIN = 10_000, 0.25  # statements, seconds
+_MOST_UNKEPT = 50_000  # statements in memory that the store does not have
 _MARKED_EVERY = 200  # writes; what was written since is read from the log again after a crash
 
 
@@ -44,10 +47,19 @@ class _Ready(NamedTuple):
     version: str
 
 
-class Intake:
-    """One thread that writes: first to the event log, then to the store. A request's statements are taken all or none.
+class _Written(NamedTuple):
+    """Statements that are in the event log; `ends`: where its partitions end behind them, from time to time."""
 
-    What a crash leaves in the log without an answer is sent again by its client with the same ids, and lands once.
+    statements: list[_Ready]
+    ends: dict[int, int]
+
+
+class Intake:
+    """Two threads: one judges statements, writes them to the event log and answers; the other keeps them in the store.
+
+    A request's statements are taken all or none. The store is written in larger pieces than the log: a reader waits until
+    it has what was answered before (`settled`). What a crash leaves in the log without an answer is sent again by its
+    client with the same ids, and lands once; what it leaves out of the store is read from the log at the next start.
     """
 
     def __init__(self, log: EventLog, store: StatementStore) -> None:
@@ -56,9 +68,15 @@ class Intake:
         self._last = store.newest()
         self._writes = 0
         self._writing_since: int | None = None  # µs since 1970
-        self._queue: SimpleQueue[_Submission | None] = SimpleQueue()
-        self._thread = Thread(target=self._run, name="intake", daemon=True)
-        self._thread.start()
+        self._unkept: dict[str, Statement] = {}  # in the log, not yet in the store
+        self._fault: ProficioError | None = None  # of the store
+        self._asked: SimpleQueue[_Submission | None] = SimpleQueue()
+        self._written: SimpleQueue[_Written | Future[None] | None] = SimpleQueue()
+        self._threads = [
+            Thread(target=run, name=f"intake{run.__name__}", daemon=True) for run in (self._take, self._keep)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def submit(
         self, statements: list[Statement], client: str, authority: dict[str, Any], version: str
@@ -68,42 +86,55 @@ class Intake:
         The future raises ConflictError for an id that belongs to another statement, and what the log or the disk raise.
         """
         done: Future[list[str]] = Future()
-        self._queue.put(_Submission(statements, client, authority, version, done))
+        self._asked.put(_Submission(statements, client, authority, version, done))
         return done
 
     def consistent_through(self) -> int:
-        """The moment (µs since 1970) up to which every statement stored can be read, also by who reads from now on."""
+        """The moment (µs since 1970) up to which whoever waits for `settled` from now on can read every statement stored."""
         now = time_ns() // 1000
         return (self._writing_since or now) - 1
 
+    def settled(self) -> "Future[None]":
+        """Done when the store has every statement that was answered before. It raises what the disk does."""
+        done: Future[None] = Future()
+        if self._unkept:
+            self._written.put(done)
+        else:
+            done.set_result(None)
+        return done
+
     def close(self) -> None:
         """Write what waits, and end."""
-        self._queue.put(None)
-        self._thread.join()
-        self._store.add([], self._ends())
+        self._asked.put(None)
+        for thread in self._threads:
+            thread.join()
+        if not self._unkept:
+            self._store.add([], self._ends())
 
-    def _run(self) -> None:
+    def _take(self) -> None:
         ended = False
         while not ended:
             together: list[_Submission] = []
-            one = self._queue.get()
+            one = self._asked.get()
             while one is not None:
                 together.append(one)
-                if self._queue.empty() or sum(len(each.statements) for each in together) >= _AT_ONCE:
+                if self._asked.empty() or sum(len(each.statements) for each in together) >= _AT_ONCE:
                     break
-                one = self._queue.get()
+                one = self._asked.get()
             ended = one is None
+            while len(self._unkept) > _MOST_UNKEPT and not self._fault:
+                sleep(0.01)
             # From here on a request that is given up cannot take its future back.
             self._writing_since = time_ns() // 1000
             self._write([each for each in together if each.done.set_running_or_notify_cancel()])
             self._writing_since = None
+        self._written.put(None)
 
     def _write(self, together: list[_Submission]) -> None:
         try:
-            ids = [one["id"].lower() for each in together for one in each.statements if "id" in one]
-            known: dict[str, Statement] = {
-                statement_id: orjson.loads(text) for statement_id, text in self._store.known(ids).items()
-            }
+            if self._fault:
+                raise self._fault
+            known = self._known([one["id"].lower() for each in together for one in each.statements if "id" in one])
             ready: list[_Ready] = []
             answers: list[tuple[Future[list[str]], list[str] | ConflictError]] = []
             for each in together:
@@ -118,10 +149,8 @@ class Intake:
             if ready:
                 self._log.append(STATEMENTS, [_record(one) for one in ready])
                 self._writes += 1
-                self._store.add(
-                    [(one.statement, one.stored, one.client) for one in ready],
-                    self._ends() if self._writes % _MARKED_EVERY == 0 else None,
-                )
+                self._unkept |= {one.statement["id"]: one.statement for one in ready}
+                self._written.put(_Written(ready, self._ends() if self._writes % _MARKED_EVERY == 0 else {}))
         except Exception as error:  # every request that waits is to hear of it
             for each in together:
                 each.done.set_exception(error)
@@ -131,6 +160,56 @@ class Intake:
                 done.set_exception(answer)
             else:
                 done.set_result(answer)
+
+    def _known(self, ids: list[str]) -> dict[str, Statement]:
+        """The statements of these ids that were taken before. One that is not unkept any more is in the store."""
+        unkept = {one: statement for one in ids if (statement := self._unkept.get(one))}
+        kept = self._store.known(one for one in ids if one not in unkept)
+        return unkept | {statement_id: orjson.loads(text) for statement_id, text in kept.items()}
+
+    def _keep(self) -> None:
+        written: list[_Written] = []
+        ended = False
+        while not ended:
+            readers, ended = self._gather(written)
+            try:
+                self._keep_all(written)
+                self._fault = None
+                written.clear()
+            except ProficioError as fault:  # requests hear of it, and it is tried again until it goes
+                self._fault = fault
+            for reader in readers:
+                if reader.set_running_or_notify_cancel():
+                    if self._fault:
+                        reader.set_exception(self._fault)
+                    else:
+                        reader.set_result(None)
+
+    def _gather(self, written: list[_Written]) -> tuple[list["Future[None]"], bool]:
+        """Add to `written` what comes until somebody reads, or for a moment; who reads, and whether it was the last."""
+        ends_at = monotonic() + _KEPT_WITHIN if written else None
+        while sum(len(one.statements) for one in written) < _KEPT_AT_ONCE or self._fault:
+            try:
+                one = self._written.get(timeout=None if ends_at is None else max(ends_at - monotonic(), 0))
+            except Empty:
+                break
+            if one is None:
+                return [], True
+            if isinstance(one, Future):
+                return [one], False
+            written.append(one)
+            ends_at = ends_at or monotonic() + _KEPT_WITHIN
+        return [], False
+
+    def _keep_all(self, written: list[_Written]) -> None:
+        ends: dict[int, int] = {}
+        for each in written:
+            ends |= each.ends
+        ready = [one for each in written for one in each.statements]
+        if ready:
+            self._store.add([(one.statement, one.stored, one.client) for one in ready], ends)
+            for one in ready:
+                del self._unkept[one.statement["id"]]
 
     def _catch_up(self) -> None:
         """Keep what the log has from this receiver and the store lost, by a crash or a power cut."""

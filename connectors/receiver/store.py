@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
@@ -128,21 +129,24 @@ class StatementStore:
 
     def _add(self, statement: Statement, stored: int, client: str) -> None:
         target, is_voiding = _target(statement), statement["verb"]["id"] == VOIDED
-        of_id = (statement["id"],)
-        execute = self._writer.execute
-        voided = (
-            not is_voiding and execute("select 1 from statements where target = ? and is_voiding", of_id).fetchone()
-        )
-        cursor = execute(
+        about = self._about(statement["id"])
+        voided = not is_voiding and any(voiding for _, _, voiding in about)
+        cursor = self._writer.execute(
             "insert or ignore into statements (id, stored, client, is_voiding, target, voided, statement) "
             "values (?, ?, ?, ?, ?, ?, ?)",
-            (statement["id"], stored, client, is_voiding, target, bool(voided), orjson.dumps(statement)),
+            (statement["id"], stored, client, is_voiding, target, voided, orjson.dumps(statement)),
         )
         if not cursor.rowcount:
             return
         if target and is_voiding:
-            execute("update statements set voided = 1 where id = ? and not is_voiding", (target,))
-        self._index(statement["id"], cursor.lastrowid, self._terms(statement))
+            self._writer.execute("update statements set voided = 1 where id = ? and not is_voiding", (target,))
+        self._index(statement["id"], cursor.lastrowid, about, self._terms(statement))
+
+    def _about(self, statement_id: str) -> list[tuple[str, int, bool]]:
+        """Id and number of the statements about a statement, and whether they void it."""
+        return self._writer.execute(
+            "select id, number, is_voiding from statements where target = ?", (statement_id,)
+        ).fetchall()
 
     def _terms(self, statement: Statement) -> set[str]:
         """A statement's terms, and those of the statement that it is about, and so on (xAPI-Communication 2.1.3)."""
@@ -155,20 +159,19 @@ class StatementStore:
             target = _target(about) if about else None
         return found
 
-    def _index(self, statement_id: str, number: int | None, found: set[str]) -> None:
-        """Make a statement, and those about it, found by terms."""
-        waiting, seen = [(statement_id, number)], {statement_id}
+    def _index(
+        self, statement_id: str, number: int | None, about: list[tuple[str, int, bool]], found: set[str]
+    ) -> None:
+        """Make a statement, those about it, those about these and so on found by terms."""
+        hashes, seen = [_hash(term) for term in found], {statement_id}
+        waiting = [(number, about)]
         while waiting:
-            its_id, its_number = waiting.pop()
-            self._writer.executemany(
-                "insert or ignore into terms values (?, ?)", [(_hash(term), its_number) for term in found]
-            )
-            for referrer in self._writer.execute(
-                "select id, number from statements where target = ?", (its_id,)
-            ).fetchall():
-                if referrer[0] not in seen:
-                    seen.add(referrer[0])
-                    waiting.append(referrer)
+            its_number, about = waiting.pop()
+            self._writer.executemany("insert or ignore into terms values (?, ?)", [(one, its_number) for one in hashes])
+            for its_id, referring, _ in about:
+                if its_id not in seen:
+                    seen.add(its_id)
+                    waiting.append((referring, self._about(its_id)))
 
     def close(self) -> None:
         """Release the file."""
@@ -205,6 +208,7 @@ def _target(statement: Statement) -> str | None:
     return str(thing["id"]).lower() if thing.get("objectType") == "StatementRef" else None
 
 
+@lru_cache(100_000)
 def _hash(term: str) -> int:
     return int.from_bytes(blake2b(term.encode(), digest_size=8).digest(), "big", signed=True)
 

@@ -1,4 +1,4 @@
-"""The receiver: statements a second that it answers 200, beside bare appends of the same statements to the same event log."""
+"""The receiver: statements a second that it answers 200, beside an LRS from PyPI and bare appends to the same event log."""
 
 import base64
 import http.client
@@ -20,12 +20,16 @@ from flows.opening import event_log
 from flows.serve import clients
 from flows.settings import Settings
 from schemas.records import STATEMENTS, Record
+from tests.ralph import AUTHORIZATION, Ralph
 
 _BATCH, _CLIENTS, _BATCHES = 30, 4, 200
 
 
 def speed(folder: Path, scale: int) -> list[dict[str, Any]]:
-    """Four clients with keep-alive, batches of 30; then the same batches appended one after the other, without HTTP."""
+    """Four clients with keep-alive, batches of 30: the receiver, then Ralph. The same batches appended without HTTP.
+
+    Ralph keeps statements in a file, which it does not flush to the disk, and reads whole for each request.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     settings = Settings(home=folder / ".proficio")
     secret = clients(settings).add("bench", frozenset({"write"}))
@@ -37,25 +41,38 @@ def speed(folder: Path, scale: int) -> list[dict[str, Any]]:
     assert process.stdout
     found = re.search(r"127.0.0.1:(\d+)", process.stdout.readline())
     assert found
+    authorization = "Basic " + base64.b64encode(f"bench:{secret}".encode()).decode()
+    own, waits = _sent(int(found[1]), "/xapi/statements", authorization, batches)
+    process.terminate()
+    process.wait()
+    ralph = Ralph(folder / "ralph")
+    theirs, their_waits = _sent(ralph.port, "/xAPI/statements", AUTHORIZATION, batches)
+    ralph.close()
+    bare = _bare(settings, [body for bodies in batches for body in bodies])
+    statements = _BATCH * sum(map(len, batches))
+    load = f"{_CLIENTS} clients, batches of {_BATCH}, {statements:,} in all"
+    return [
+        {"what": f"receiver, {load}, statements/s", "figure": statements / own, "bar": "", "met": True},
+        {"what": "p99 of a request, ms", "figure": 1000 * statistics.quantiles(waits, n=100)[98], "bar": "", "met": True},
+        {"what": "Ralph on a file, the same, statements/s", "figure": statements / theirs, "bar": "", "met": True},
+        {"what": "p99 of a request to Ralph, ms", "figure": 1000 * statistics.quantiles(their_waits, n=100)[98], "bar": "", "met": True},
+        {"what": "receiver / Ralph", "figure": theirs / own, "bar": ">= 10", "met": theirs / own >= 10},
+        {"what": "bare append to the event log, statements/s", "figure": statements / bare, "bar": "", "met": True},
+        {"what": "receiver / bare append", "figure": bare / own, "bar": "", "met": True},
+    ]  # fmt: skip
+
+
+def _sent(port: int, path: str, authorization: str, batches: list[list[bytes]]) -> tuple[float, list[float]]:
+    """The seconds that it took clients to send their batches, all at once, and those of each request."""
     waits: list[float] = []
-    threads = [threading.Thread(target=_send, args=(int(found[1]), secret, bodies, waits)) for bodies in batches]
+    threads = [threading.Thread(target=_send, args=(port, path, authorization, bodies, waits)) for bodies in batches]
     started = time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    seconds = time.perf_counter() - started
-    process.terminate()
-    process.wait()
-    statements = _BATCH * sum(map(len, batches))
     assert len(waits) == sum(map(len, batches))
-    bare = _bare(settings, [body for bodies in batches for body in bodies])
-    return [
-        {"what": f"receiver, {_CLIENTS} clients, batches of {_BATCH}, statements/s", "figure": statements / seconds, "bar": "", "met": True},
-        {"what": "p99 of a request, ms", "figure": 1000 * statistics.quantiles(waits, n=100)[98], "bar": "", "met": True},
-        {"what": "bare append to the event log, statements/s", "figure": statements / bare, "bar": "", "met": True},
-        {"what": "receiver / bare append", "figure": bare / seconds, "bar": "", "met": True},
-    ]  # fmt: skip
+    return time.perf_counter() - started, waits
 
 
 def _batch() -> bytes:
@@ -75,15 +92,14 @@ def _batch() -> bytes:
     )  # fmt: skip
 
 
-def _send(port: int, secret: str, bodies: list[bytes], waits: list[float]) -> None:
+def _send(port: int, path: str, authorization: str, bodies: list[bytes], waits: list[float]) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", port)
     headers = {
-        "Authorization": "Basic " + base64.b64encode(f"bench:{secret}".encode()).decode(),
-        "X-Experience-API-Version": "1.0.3", "Content-Type": "application/json",
+        "Authorization": authorization, "X-Experience-API-Version": "1.0.3", "Content-Type": "application/json",
     }  # fmt: skip
     for body in bodies:
         started = time.perf_counter()
-        connection.request("POST", "/xapi/statements", body, headers)
+        connection.request("POST", path, body, headers)
         answer = connection.getresponse()
         told = answer.read()
         assert answer.status == 200, told

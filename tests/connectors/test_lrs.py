@@ -4,10 +4,14 @@ import json
 import signal
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from connectors.sources import http
@@ -16,7 +20,8 @@ from schemas.errors import InputError, SettingsError, UnavailableError
 from schemas.xapi import Statement, is_valid
 from tests.home import Home
 from tests.http_server import Answer, HttpServer
-from tests.receiver import Server, statement
+from tests.ralph import AUTHORIZATION, PASSWORD, USERNAME, Ralph
+from tests.receiver import VERSION, Server, statement
 
 
 class Scripted(HttpServer):
@@ -163,3 +168,56 @@ def test_the_example_of_a_new_source_works(scripted: Callable[..., Scripted]) ->
     assert all(is_valid(one) for one, _ in found)
     assert server.asked[1][0].endswith("after=2&order=asc")
     assert server.asked[0][1] == "Bearer token"
+
+
+def test_another_lrs_is_read_page_by_page_and_then_what_is_new(tmp_path: Path) -> None:
+    ralph = Ralph(tmp_path)
+    try:
+        with httpx.Client(base_url=ralph.url, headers={**VERSION, "Authorization": AUTHORIZATION}) as client:
+
+            def send(count: int) -> set[str]:
+                # Ralph compares `since` with timestamps, not with when it stored: what is sent happens now.
+                given = [statement(timestamp=datetime.now(UTC).isoformat()) for _ in range(count)]
+                assert client.post("/statements", json=given).status_code == 200
+                return {one["id"] for one in given}
+
+            source = (Lrs("ralph", ralph.url, USERNAME, PASSWORD, page=7),)  # its file backend turns each page round
+            sent = send(20)
+            found = list(events(source, None))
+            assert sorted(one["id"] for one, _ in found if one) == sorted(sent)
+            assert all(one is None or is_valid(one) for one, _ in found)
+            assert [one for one, _ in events(source, found[-1][1]) if one] == []
+            new = send(3)
+            assert {one["id"] for one, _ in events(source, found[-1][1]) if one} == new
+            for stop in range(1, 20):  # broken off anywhere, the rest comes with the next read
+                taken = list(islice(events(source, None), stop))
+                rest = list(events(source, taken[-1][1]))
+                assert {one["id"] for one, _ in [*taken, *rest] if one} == sent | new
+            with pytest.raises(SettingsError, match="401|403"):
+                list(events((Lrs("ralph", ralph.url, USERNAME, "wrong"),), None))
+    finally:
+        ralph.close()
+
+
+@pytest.mark.parametrize("moments", [[1, 2, 2, 2, 3, 3, 4], [1, 1, 1, 1], [3, 1, 2, 2], [1, 2, 4, 3, 3, 3]])
+def test_moments_that_several_share_and_pages_out_of_order_lose_nothing(moments: list[int]) -> None:
+    kept = [stored(moment) for moment in moments]
+
+    def answer(path: str, headers: dict[str, str], body: bytes) -> Answer:
+        query = parse_qs(urlsplit(path).query)
+        since, first = query.get("since", [""])[0], int(query.get("first", ["0"])[0])
+        left = [one for one in kept if one["stored"] > since]  # exclusive (xAPI-Communication 2.1.3)
+        more = f"/xapi/statements?first={first + 2}&since={since}" if len(left) > first + 2 else ""
+        return page(*left[first : first + 2], more=more)
+
+    server = HttpServer(answer)
+    source = (Lrs("one", f"{server.url}/xapi", "me", "secret-word"),)
+    for stop in range(1, len(kept) + 1):
+        taken = list(islice(events(source, None), stop))
+        rest = list(events(source, json.loads(json.dumps(taken[-1][1]))))
+        assert {one["id"] for one, _ in [*taken, *rest] if one} == {one["id"] for one in kept}
+        late = stored(max(moments))  # in the moment that was read last
+        kept.append(late)
+        assert late["id"] in {one["id"] for one, _ in events(source, rest[-1][1] if rest else taken[-1][1]) if one}
+        kept.remove(late)
+    server.close()

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from connectors.event_log.sqlite import SqliteEventLog
 from connectors.receiver.intake import Intake
 from connectors.receiver.store import Search, StatementStore
+from schemas.errors import StorageError
 from schemas.records import STATEMENTS, Topic
 from tests.receiver import Server, statement
 
@@ -164,10 +166,52 @@ def test_what_is_being_written_is_not_called_consistent_and_who_gives_up_stops_n
     assert not first.cancel()
     third = intake.submit([statement()], "lms", authority, "1.0.3")
     log.let.set()
-    kept = [store.get(ids[0]) for ids in (first.result(30), third.result(30))]
+    taken = first.result(30), third.result(30)
+    intake.settled().result(30)
+    kept = [store.get(ids[0]) for ids in taken]
     assert all(one and one.stored > through for one in kept)
     intake.close()
     assert intake.consistent_through() > through
     assert len(store.search(Search())) == 2
     store.close()
     log.close()
+
+
+class FullStore(StatementStore):
+    """Refuses to keep anything while its disk is full."""
+
+    full = True
+
+    def add(self, statements: Any, read_to: Any = None) -> None:
+        given = list(statements)
+        if given and self.full:
+            raise StorageError("the disk is full")
+        super().add(given, read_to)
+
+
+def test_while_the_store_cannot_write_nothing_more_is_taken_and_nothing_is_lost(tmp_path: Path) -> None:
+    log, store = SqliteEventLog(tmp_path / "events.db"), FullStore(tmp_path / "receiver.db")
+    log.create([Topic(STATEMENTS, 1)])
+    intake = Intake(log, store)
+    authority = {"account": {"homePage": "https://example.org", "name": "lms"}}
+    [first] = intake.submit([statement()], "lms", authority, "1.0.3").result(30)  # the log has it
+    with pytest.raises(StorageError):
+        intake.settled().result(30)
+    with pytest.raises(StorageError):
+        intake.submit([statement()], "lms", authority, "1.0.3").result(30)
+    store.full = False
+    ends = time.monotonic() + 30
+    while store.get(first) is None:
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+    intake.submit([statement()], "lms", authority, "1.0.3").result(30)
+    intake.settled().result(30)
+    intake.close()
+    assert len(store.search(Search())) == 2
+    store.close()
+    log.close()
+
+
+def test_one_receiver_serves_a_folder(server: Server) -> None:
+    told = server.home("serve", "--port", "0", expect=5)
+    assert "Another receiver" in told

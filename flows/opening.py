@@ -24,8 +24,12 @@ from transforms.seeds import seeds
 
 
 @contextmanager
-def event_log(settings: Settings) -> Iterator[EventLog]:
-    """The event log of the settings, closed afterwards. Only the kind that is used is imported."""
+def event_log(settings: Settings, transactional_id: str | None = None) -> Iterator[EventLog]:
+    """The event log of the settings, closed afterwards. Only the kind that is used is imported.
+
+    With a `transactional_id`, which one process at a time may have, what is appended at once is there whole or not at all;
+    in SQLite it always is.
+    """
     chosen = settings.event_log
     log: EventLog
     if chosen.kind == "sqlite":
@@ -41,7 +45,12 @@ def event_log(settings: Settings) -> Iterator[EventLog]:
             options["sasl_plain_password"] = _secret(settings)
         compression = None if chosen.compression == "none" else chosen.compression
         log = KafkaEventLog(
-            chosen.bootstrap_servers, options, chosen.max_record_bytes, compression, chosen.delivery_seconds
+            chosen.bootstrap_servers,
+            options,
+            chosen.max_record_bytes,
+            compression,
+            chosen.delivery_seconds,
+            transactional_id,
         )
     try:
         yield log

@@ -3,6 +3,7 @@
 import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 from connectors.receiver.app import Receiver, application
@@ -34,7 +35,13 @@ def serve(settings: Settings, host: str, port: int, tell: Callable[[str], None])
     most_files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # each connection is one
     # With the protocol named, asyncio sends small answers at once (TCP_NODELAY), and not 40 ms later.
-    with _alone(settings), socket.socket(proto=socket.IPPROTO_TCP) as bound, event_log(settings) as log:
+    key = own_key(settings.home / "receiver.key")
+    transactional_id = f"proficio-receiver-{sha256(key.encode()).hexdigest()[:16]}"
+    with (
+        _alone(settings),
+        socket.socket(proto=socket.IPPROTO_TCP) as bound,
+        event_log(settings, transactional_id) as log,
+    ):
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             bound.bind((host, port))
@@ -50,7 +57,7 @@ def serve(settings: Settings, host: str, port: int, tell: Callable[[str], None])
                 intake=intake,
                 store=store,
                 clients=known,
-                tokens=Tokens(own_key(settings.home / "receiver.key")),
+                tokens=Tokens(key),
                 attachments=settings.home / "attachments",
                 authority_home=chosen.authority_home,
                 max_body_bytes=chosen.max_body_bytes,

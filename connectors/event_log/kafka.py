@@ -13,12 +13,15 @@ from schemas.errors import InputError, ProficioError, UnavailableError
 from schemas.records import Record, StoredRecord, Topic
 
 _IDLE_SECONDS = 60
+_TRANSACTION_SECONDS = 30  # after which the broker gives up what a process that ended left open
 
 
 class KafkaEventLog:
     """See `EventLog`. The producer is idempotent and waits for all in-sync replicas.
 
     `options` are kafka-python's own names (`security_protocol`, `sasl_mechanism`, `ssl_cafile` …) and reach every client.
+    With a `transactional_id`, which one process at a time may have, an append is all there or not at all (KIP-98); what a
+    process of that id left open is decided when the next one asks for offsets or appends. Readers see what is decided.
     """
 
     def __init__(
@@ -28,7 +31,9 @@ class KafkaEventLog:
         max_record_bytes: int = 1_000_000,
         compression: str | None = "zstd",
         delivery_seconds: float = 60.0,
+        transactional_id: str | None = None,
     ) -> None:
+        self._transactional_id = transactional_id
         self._servers = bootstrap_servers
         self._options = {
             "bootstrap_servers": bootstrap_servers.split(","),
@@ -48,6 +53,11 @@ class KafkaEventLog:
             "max_block_ms": int(delivery_seconds * 1000),
             "allow_auto_create_topics": False,
         }
+        if transactional_id:
+            self._producer_options |= {
+                "transactional_id": transactional_id,
+                "transaction_timeout_ms": _TRANSACTION_SECONDS * 1000,
+            }
         self._producer: Any = None
         self._consumer: Any = None
 
@@ -74,26 +84,40 @@ class KafkaEventLog:
         """Append records, and return how many once all in-sync replicas have every one of them."""
         with self._errors(topic):
             producer = self._open_producer()
-            futures = [
-                producer.send(
-                    topic,
-                    key=None if record.key is None else record.key.encode(),
-                    value=record.value,
-                    headers=[(name, value.encode()) for name, value in record.headers.items()]
-                    if record.headers
-                    else [],
-                )
-                for record in records
-            ]
-            producer.flush()
-            for future in futures:
-                if not future.succeeded():
-                    future.get(timeout=0)  # raises what went wrong
+            if not self._transactional_id:
+                return self._send(producer, topic, records)
+            try:
+                producer.begin_transaction()
+                count = self._send(producer, topic, records)
+                producer.commit_transaction()
+            except BaseException:
+                self._producer = None  # the next one, of the same id, decides what this one left open
+                producer.close(timeout=0)
+                raise
+            return count
+
+    @staticmethod
+    def _send(producer: Any, topic: str, records: Iterable[Record]) -> int:
+        futures = [
+            producer.send(
+                topic,
+                key=None if record.key is None else record.key.encode(),
+                value=record.value,
+                headers=[(name, value.encode()) for name, value in record.headers.items()] if record.headers else [],
+            )
+            for record in records
+        ]
+        producer.flush()
+        for future in futures:
+            if not future.succeeded():
+                future.get(timeout=0)  # raises what went wrong
         return len(futures)
 
     def offsets(self, topic: str) -> dict[int, Offsets]:
         """For each partition of a topic, the offsets that can be read now."""
         with self._errors(topic):
+            if self._transactional_id:
+                self._open_producer()
             consumer = self._open_consumer()
             partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
             if not partitions:
@@ -143,14 +167,18 @@ class KafkaEventLog:
 
     def _open_producer(self) -> Any:
         if self._producer is None:
-            self._producer = KafkaProducer(**self._options, **self._producer_options)
+            producer = KafkaProducer(**self._options, **self._producer_options)
+            if self._transactional_id:
+                producer.init_transactions()
+            self._producer = producer
         return self._producer
 
     def _open_consumer(self) -> Any:
         if self._consumer is None:
             self._consumer = KafkaConsumer(
                 **self._options, enable_auto_commit=False, auto_offset_reset="none", allow_auto_create_topics=False,
-                max_poll_records=2000, fetch_max_bytes=16 << 20, max_partition_fetch_bytes=8 << 20,
+                isolation_level="read_committed", max_poll_records=2000,
+                fetch_max_bytes=16 << 20, max_partition_fetch_bytes=8 << 20,
             )  # fmt: skip
         return self._consumer
 

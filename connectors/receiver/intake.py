@@ -64,6 +64,7 @@ class Intake:
 
     def __init__(self, log: EventLog, store: StatementStore) -> None:
         self._log, self._store = log, store
+        self._uncertain = False
         self._catch_up()
         self._last = store.newest()
         self._writes = 0
@@ -134,6 +135,9 @@ class Intake:
         try:
             if self._fault:
                 raise self._fault
+            if self._uncertain:
+                self._catch_up()
+                self._uncertain = False
             known = self._known([one["id"].lower() for each in together for one in each.statements if "id" in one])
             ready: list[_Ready] = []
             answers: list[tuple[Future[list[str]], list[str] | ConflictError]] = []
@@ -147,7 +151,9 @@ class Intake:
                 known |= {one.statement["id"]: one.statement for _, one in taken if one}
                 answers.append((each.done, [statement_id for statement_id, _ in taken]))
             if ready:
+                self._uncertain = True  # until the log has answered: it may have them, and they may be sent again
                 self._log.append(STATEMENTS, [_record(one) for one in ready])
+                self._uncertain = False
                 self._writes += 1
                 self._unkept |= {one.statement["id"]: one.statement for one in ready}
                 self._written.put(_Written(ready, self._ends() if self._writes % _MARKED_EVERY == 0 else {}))

@@ -48,6 +48,30 @@ def topic(log: EventLog) -> str:
     return name
 
 
+@pytest.mark.kafka
+def test_a_transaction_that_broke_off_is_not_there_and_stops_nobody(broker: Broker) -> None:
+    def transactional() -> KafkaEventLog:
+        return KafkaEventLog(broker.address, delivery_seconds=30, transactional_id=name)
+
+    name = f"t-{uuid4().hex[:8]}"
+    first, plain = transactional(), KafkaEventLog(broker.address)
+    first.create([Topic(name, partitions=3)])
+    assert first.append(name, [Record(str(n), b"whole") for n in range(20)]) == 20
+    producer = first._open_producer()
+    producer.begin_transaction()
+    first._send(producer, name, [Record(str(n), b"half") for n in range(20)])  # and then its process ends
+    assert {record.value for record in everything(plain, name)} == {b"whole"}
+    second = transactional()
+    second.append(name, [Record("x", b"after")])
+    plain.append(name, [Record("x", b"plain")])
+    assert sorted(record.value for record in everything(plain, name)) == [b"after", b"plain", *[b"whole"] * 20]
+    assert sorted(record.value for record in everything(second, name)) == [b"after", b"plain", *[b"whole"] * 20]
+    with pytest.raises(UnavailableError):
+        first.append(name, [Record("x", b"fenced")])
+    for log in (first, second, plain):
+        log.close()
+
+
 def everything(log: EventLog, topic: str) -> list[StoredRecord]:
     return [
         record for partition, offsets in log.offsets(topic).items() for record in log.read(topic, partition, *offsets)

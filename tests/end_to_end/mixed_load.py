@@ -1,0 +1,257 @@
+"""Mixed load under fire: clients write and read while receiver, broker and lander are killed at random.
+
+Every statement that was answered 200 or 204 is in the lake once; of a request that was answered otherwise, or not at all, either
+everything is there or nothing, and nothing where it was refused.
+
+By hand, at full length:  python -m tests.end_to_end.mixed_load --minutes 30 --log kafka
+"""
+
+import argparse
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from connectors import lake
+from flows.opening import event_log, topics
+from flows.serve import clients
+from flows.settings import EventLogSettings, Settings
+from tests.broker import Broker
+from tests.receiver import VERSION
+
+_WRITERS, _READERS = 3, 1
+
+
+@dataclass
+class Told:
+    """What clients were told of the ids that they sent. `open` are requests whose answer never came."""
+
+    answered: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
+    open: list[list[str]] = field(default_factory=list)
+    statuses: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+
+
+class Scene:
+    """A receiver, a lander and perhaps a broker as processes, in one home."""
+
+    def __init__(self, folder: Path, kafka: bool) -> None:
+        self.broker = Broker(folder / "kafka") if kafka else None
+        log = (
+            EventLogSettings(kind="kafka", bootstrap_servers=self.broker.address) if self.broker else EventLogSettings()
+        )
+        self.settings = Settings(home=folder / "home", event_log=log)
+        with event_log(self.settings) as opened:
+            opened.create(topics(self.settings))
+        self.secret = clients(self.settings).add("lms", frozenset({"write", "read-all"}))
+        self.environment = {
+            **os.environ, "PROFICIO_HOME": str(self.settings.home), "PROFICIO_EVENT_LOG__KIND": log.kind,
+            "PROFICIO_EVENT_LOG__BOOTSTRAP_SERVERS": log.bootstrap_servers,
+        }  # fmt: skip
+        self.output = (folder / "output").open("a+")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.ended = threading.Event()
+        self.lander: subprocess.Popen[str] | None = None
+        self.serve()
+
+    def command(self, *arguments: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "flows.cli", *arguments], env=self.environment, stdout=self.output, stderr=self.output, text=True,
+        )  # fmt: skip
+
+    def serve(self) -> None:
+        self.receiver = self.command("serve", "--port", str(self.port))
+
+    def land(self) -> None:
+        while not self.ended.is_set():
+            self.lander = self.command("land")
+            self.lander.wait()
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(
+            base_url=f"http://127.0.0.1:{self.port}/xapi", auth=("lms", self.secret), headers=VERSION, timeout=120
+        )
+
+    def kill(self, chance: random.Random) -> str:
+        """Kill one of the processes, and start it again."""
+        victim = chance.choice(["receiver", "lander", *(["broker"] if self.broker else [])])
+        if victim == "receiver":
+            self.receiver.send_signal(signal.SIGKILL)
+            self.receiver.wait()
+            time.sleep(chance.random() * 2)
+            self.serve()
+        elif victim == "lander" and self.lander:
+            self.lander.send_signal(signal.SIGKILL)
+        elif self.broker and victim == "broker":
+            self.broker.kill()
+            time.sleep(chance.random() * 2)
+            self.broker.start()
+        return victim
+
+    def close(self) -> None:
+        self.ended.set()
+        self.receiver.send_signal(signal.SIGINT)
+        self.receiver.wait()
+        if self.broker:
+            self.broker.kill()
+        self.output.close()
+
+
+def under_fire(folder: Path, seconds: float, kafka: bool, seed: int) -> dict[str, Any]:
+    """What was answered, landed and killed. AssertionError where something was lost, doubled or halved."""
+    scene, told = Scene(folder, kafka), Told()
+    ends = time.monotonic() + seconds
+    threads = [
+        threading.Thread(target=_write, args=(scene, told, random.Random(seed + n), ends)) for n in range(_WRITERS)
+    ]
+    threads += [threading.Thread(target=_read, args=(scene, told, random.Random(-seed), ends)) for _ in range(_READERS)]
+    landing = threading.Thread(target=scene.land)
+    for thread in (*threads, landing):
+        thread.start()
+    chance, killed = random.Random(seed), Counter[str]()
+    while time.monotonic() < ends:
+        time.sleep(2 + chance.random() * 6)
+        killed[scene.kill(chance)] += 1
+    for thread in threads:
+        thread.join()
+    scene.ended.set()
+    landing.join()
+    assert scene.command("land").wait() == 0, "the undisturbed landing failed"
+    landed = [
+        one for file in lake.published(scene.settings.lake) for one in lake.read(file)["statement_id"].to_pylist()
+    ]
+    _kept(scene, told)
+    scene.close()
+    output = (folder / "output").read_text()
+    assert "Traceback" not in output, output[-5000:]
+    _judge(told, landed)
+    return {
+        "answered": len(told.answered), "landed": len(landed), "refused": len(told.refused), "requests_without_answer": len(told.open),
+        "of_these_landed": sum(set(ids) <= set(landed) for ids in told.open), "killed": dict(killed), "statuses": dict(told.statuses),
+    }  # fmt: skip
+
+
+def _judge(told: Told, landed: list[str]) -> None:
+    there = set(landed)
+    assert not told.faults, told.faults[:3]
+    assert len(landed) == len(there), f"{len(landed) - len(there)} statements landed twice"
+    assert told.answered <= there, f"{len(told.answered - there)} statements that were answered are lost"
+    assert not told.refused & there, f"{len(told.refused & there)} statements that were refused are there"
+    halves = [ids for ids in told.open if 0 < len(there & set(ids)) < len(set(ids))]
+    assert not halves, f"{len(halves)} requests that were not answered are there in part"
+    assert there <= told.answered | {one for ids in told.open for one in ids}
+
+
+def _write(scene: Scene, told: Told, chance: random.Random, ends: float) -> None:
+    """Requests of all kinds, one after the other. One that is not answered is sent again, or given up."""
+    own: list[dict[str, Any]] = []  # answered
+    with scene.client() as client:
+        while time.monotonic() < ends:
+            batch = [_statement(chance) for _ in range(chance.randint(1, 40))]
+            kind = chance.choice(["post", "post", "post", "post", "put", "invalid", "conflict", "again"])
+            if kind == "put":
+                batch = batch[:1]
+            elif kind == "invalid":
+                batch.insert(chance.randrange(len(batch)), {**_statement(chance), "verb": {}})
+            elif kind == "conflict" and own:
+                batch.append({**chance.choice(own), "object": {"id": "https://lms.example.org/another"}})
+            elif kind == "again" and own:
+                batch.append(chance.choice(own))
+            fresh = [one for one in batch if one["id"] not in told.answered]
+            status = _send(client, told, kind, batch, chance, ends)
+            ids = [str(one["id"]) for one in fresh]
+            if status in (200, 204):
+                told.answered.update(ids)
+                own = [*own[-500:], *fresh]
+            elif status in (400, 409):
+                told.refused.update(ids)
+            else:
+                told.open.append(ids)
+
+
+def _send(
+    client: httpx.Client, told: Told, kind: str, batch: list[dict[str, Any]], chance: random.Random, ends: float
+) -> int | None:
+    """The status, once there is one that says what became of the request; None where that is given up."""
+    while True:
+        try:
+            if kind == "put":
+                answer = client.put("/statements", params={"statementId": batch[0]["id"]}, json=batch[0])
+            else:
+                answer = client.post("/statements", json=batch)
+            told.statuses[f"{kind} {answer.status_code}"] += 1
+            if answer.status_code < 500:
+                expected = {"invalid": {400}, "conflict": {200, 409}}.get(kind, {200, 204})
+                if answer.status_code not in expected:
+                    told.faults.append(f"{kind}: {answer.status_code} {answer.text}")
+                return answer.status_code
+            if answer.status_code != 503:
+                told.faults.append(f"{kind}: {answer.status_code} {answer.text}")
+        except httpx.TransportError as error:
+            told.statuses[f"{kind} {type(error).__name__}"] += 1
+        if chance.random() < 0.3 or time.monotonic() > ends + 60:
+            return None
+        time.sleep(0.5)
+
+
+def _read(scene: Scene, told: Told, chance: random.Random, ends: float) -> None:
+    """Statements that were answered are read back, whatever was killed since."""
+    with scene.client() as client:
+        while time.monotonic() < ends:
+            time.sleep(0.2)
+            answered = list(told.answered)
+            parameters = (
+                {"limit": "50"} if chance.random() < 0.5 or not answered else {"statementId": chance.choice(answered)}
+            )
+            try:
+                answer = client.get("/statements", params=parameters)
+            except httpx.TransportError:
+                continue
+            told.statuses[f"get {answer.status_code}"] += 1
+            if answer.status_code not in (200, 503):
+                told.faults.append(f"get {parameters}: {answer.status_code} {answer.text}")
+
+
+def _kept(scene: Scene, told: Told) -> None:
+    """The receiver gives back what it answered."""
+    with scene.client() as client:
+        for one in random.Random(0).sample(sorted(told.answered), min(300, len(told.answered))):
+            answer = client.get("/statements", params={"statementId": one})
+            if answer.status_code != 200:
+                told.faults.append(f"{one}: {answer.status_code} {answer.text}")
+
+
+def _statement(chance: random.Random) -> dict[str, Any]:
+    return {
+        "id": str(UUID(int=chance.getrandbits(128), version=4)),
+        "actor": {"mbox": f"mailto:learner{chance.randrange(997)}@example.org"},
+        "verb": {"id": "http://adlnet.gov/expapi/verbs/answered"},
+        "object": {"id": f"https://lms.example.org/data-literacy/beginner/{chance.randrange(12)}"},
+        "result": {"success": chance.random() < 0.6},
+        "timestamp": f"2026-01-{1 + chance.randrange(28):02d}T00:00:00Z",
+    }
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--minutes", type=float, default=30)
+    arguments.add_argument("--log", choices=["kafka", "sqlite"], default="kafka")
+    arguments.add_argument("--seed", type=int, default=int(time.time()))
+    given = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        print(under_fire(Path(temporary), 60 * given.minutes, given.log == "kafka", given.seed))

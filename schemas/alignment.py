@@ -159,11 +159,13 @@ def _rule(number: int, item: object) -> Rule | str:
 
 
 def _expand(rule: Rule, framework: Framework) -> Iterator[Rule]:
+    """One rule for each competency, and for each level where the rule names {level}."""
     template = rule.model_dump_json()
+    levels = [one.id for one in framework.levels] if "{level}" in template else [""]
     for competency in framework.competencies:
-        for level in framework.levels:
-            filled = json.loads(template.replace("{competency}", competency.id).replace("{level}", level.id))
-            name = f"{rule.name}/{competency.id}/{level.id}"
+        for level in levels:
+            filled = json.loads(template.replace("{competency}", competency.id).replace("{level}", level))
+            name = "/".join(filter(None, (rule.name, competency.id, level)))
             yield Rule.model_validate({**filled, "name": name, "expand": False})
 
 

@@ -54,12 +54,18 @@ _INFRASTRUCTURE_NAMES = {
 
 @dataclass(frozen=True)
 class FileChange:
-    """One file of a commit. Lines are None for binary files; `renamed_from` is set for renames."""
+    """One file of a commit. Lines are None for binary files; `renamed_from` is set for renames.
+
+    `stands_for` is what it stands for instead of holding it: "lfs", a file that Git LFS keeps elsewhere, or "submodule";
+    `libraries` are what it imports.
+    """
 
     path: str
     added: int | None
     deleted: int | None
     renamed_from: str | None = None
+    stands_for: str | None = None
+    libraries: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,10 +96,11 @@ def statement(commit: Commit) -> Statement:
         extensions[f"{VOCABULARY}/extensions/tags"] = list(commit.tags)
     if reverted := _REVERT.search(commit.message):
         extensions[f"{VOCABULARY}/extensions/reverts"] = f"{commit.repository}/commit/{reverted[1]}"
+    own = [change for change in commit.files if not change.stands_for]
     counts = {
         f"{VOCABULARY}/extensions/files-changed": len(commit.files),
-        f"{VOCABULARY}/extensions/lines-added": sum(change.added or 0 for change in commit.files),
-        f"{VOCABULARY}/extensions/lines-deleted": sum(change.deleted or 0 for change in commit.files),
+        f"{VOCABULARY}/extensions/lines-added": sum(change.added or 0 for change in own),
+        f"{VOCABULARY}/extensions/lines-deleted": sum(change.deleted or 0 for change in own),
     }
     built = TincanStatement(
         id=uuid5(NAMESPACE, f"git\n{commit.repository}\n{commit.sha}"),
@@ -141,7 +148,7 @@ def statements(commit: Commit) -> list[Statement]:
 
 
 def features(commit: Commit) -> list[str]:
-    """What a commit shows, as alignment rules match it: "language:…" and "kind:…", sorted.
+    """What a commit shows, as alignment rules match it: "language:…", "kind:…" and "library:…", sorted.
 
     A merge shows no languages or kinds of its files: they are the work of the merged commits.
     """
@@ -151,7 +158,8 @@ def features(commit: Commit) -> list[str]:
     for change in commit.files:
         if change.added == change.deleted == 0 and change.renamed_from:
             continue  # moved, not written
-        found |= _features_of(PurePosixPath(change.path))
+        found |= {f"kind:{change.stands_for}"} if change.stands_for else _features_of(PurePosixPath(change.path))
+        found |= {f"library:{library}" for library in change.libraries}
     if _REVERT.search(commit.message):
         found.add("kind:revert")
     if _COAUTHOR.search(commit.message):

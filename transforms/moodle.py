@@ -3,12 +3,15 @@
 Statements have no id: landing gives them one from their content, so what is read twice is one, and a new grade another.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid5
 
 from schemas.xapi import Statement
+from transforms.commits import VOCABULARY
 from transforms.statements import NAMESPACE
 
 _ADL = "http://adlnet.gov/expapi"
@@ -99,6 +102,28 @@ def completion(
         result["success"] = status["state"] == _PASSED
     activity = course.module(module["modname"], module["id"], module["name"])
     yield _statement(course, learner, f"{_ADL}/verbs/completed", "completed", activity, status["timecompleted"], result)
+
+
+def rating(course: Course, learner: dict[str, Any], given: dict[str, Any]) -> Iterator[Statement]:
+    """What a learner was rated as in a competency of the course, by the names of its scale; none where nobody has rated."""
+    rated, competency = given["usercompetencycourse"], given["competency"]["competency"]
+    if rated.get("grade") is None:
+        return
+    name, level = competency.get("idnumber") or competency["shortname"], rated["gradename"]
+    activity = {
+        "objectType": "Activity",
+        "id": f"{course.site}/competencies/{_word(name)}/levels/{_word(level)}",
+        "definition": {
+            "type": f"{VOCABULARY}/activity-types/competency", "name": {"en": f"{competency['shortname']}: {level}"},
+        },
+    }  # fmt: skip
+    result = {"success": True, "response": level}
+    yield _statement(course, learner, f"{VOCABULARY}/verbs/rated", "rated", activity, rated["timemodified"], result)
+
+
+def _word(name: str) -> str:
+    """A name as it stands in an IRI: "Not yet competent" is not-yet-competent."""
+    return quote(re.sub(r"[\W_]+", "-", name.casefold()).strip("-"))
 
 
 def _statement(

@@ -4,21 +4,27 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from connectors.sources.git_blobs import Blobs, blobs, pointer
 from connectors.sources.several import in_turn
 from schemas.errors import InputError, UnavailableError
 from schemas.xapi import Statement
 from transforms.commits import Commit, FileChange, statements
+from transforms.libraries import libraries
 
 _FORMAT = "%x1e%H%x1f%P%x1f%aN%x1f%aE%x1f%at%x1f%D%x1f%B%x1d"
 _URL = re.compile(r"^([a-z][a-z0-9+.-]*://|[^/\s]+@[^/\s]+:)", re.IGNORECASE)
+_NOTHING = "0" * 40  # the id of what is not there any more
+_POINTER_LINES, _POINTER_BYTES = 3, 1024  # of a pointer of Git LFS, by its specification
+_MOST_COMPLAINT = 2_000  # bytes
 _RENAME = re.compile(r"(.*)\{(.*) => (.*)\}(.*)")
 
 
@@ -42,7 +48,7 @@ def events(settings: GitSource, cursor: dict[str, Any] | None) -> Iterator[tuple
 
     def of_repository(repository: str) -> Iterator[tuple[Statement, dict[str, Any]]]:
         folder, iri = _open(repository, settings)
-        seen = [sha for sha in tips.get(iri, ()) if _holds(folder, sha)]
+        seen = _held(folder, tips.get(iri, []))
         now = _git(folder, "for-each-ref", "--format=%(objectname)", "refs/heads", "refs/tags", "refs/remotes").split()
         head = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD", allow_failure=True).split()
         now = sorted({*now, *head})
@@ -94,26 +100,33 @@ def web_address(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], path=path))
 
 
-def _holds(folder: Path, sha: str) -> bool:
-    return bool(_git(folder, "rev-parse", "--verify", "--quiet", f"{sha}^{{commit}}", allow_failure=True))
+def _held(folder: Path, shas: list[str]) -> list[str]:
+    """Those commits of a list that the repository still has."""
+    asked = "".join(f"{sha}^{{commit}}\n" for sha in shas)
+    told = _git(folder, "cat-file", "--batch-check", given=asked).splitlines()
+    return [sha for sha, line in zip(shas, told, strict=True) if " commit " in line]
 
 
 def _log(folder: Path, iri: str, tips: list[str], seen: list[str]) -> Iterator[Commit]:
-    command = ["git", "-c", "core.quotePath=false", "-C", str(folder), "log", "--stdin", "--topo-order", "--reverse",
-               "--use-mailmap", "--numstat", "-M", "--no-color", "--no-show-signature", "--encoding=UTF-8",
-               "--decorate=full", f"--format={_FORMAT}"]  # fmt: skip
+    command = [*_command(folder), "log", "--stdin", "--topo-order", "--reverse", "--use-mailmap", "--raw", "--numstat",
+               "--no-abbrev", "-M", "--no-ext-diff", "--no-textconv", "--no-color", "--no-show-signature",
+               "--encoding=UTF-8", "--decorate=full", f"--format={_FORMAT}"]  # fmt: skip
     revisions = "\n".join([*tips, *(f"^{sha}" for sha in seen)]) + "\n"
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        stdin, stdout, stderr = (
-            cast(BinaryIO, process.stdin),
-            cast(BinaryIO, process.stdout),
-            cast(BinaryIO, process.stderr),
-        )
+    with (
+        TemporaryFile() as complaints,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, env=_environment()
+        ) as process,
+        blobs(_command(folder), _environment()) as contents,
+    ):
+        stdin, stdout = cast(BinaryIO, process.stdin), cast(BinaryIO, process.stdout)
         stdin.write(revisions.encode())
         stdin.close()
         for record in _records(stdout):
-            yield _commit(iri, record)
-        complaint = stderr.read().decode(errors="replace").strip()
+            yield _commit(iri, record, contents)
+        process.wait()
+        complaints.seek(0)
+        complaint = complaints.read(_MOST_COMPLAINT).decode(errors="replace").strip()
     if process.returncode:
         raise UnavailableError(f"git log failed in {folder}: {complaint}", "Check the repository: git fsck.")
 
@@ -130,8 +143,10 @@ def _records(stream: BinaryIO) -> Iterator[str]:
         yield rest.decode(errors="replace")
 
 
-def _commit(iri: str, record: str) -> Commit:
-    head, _, changes = record.partition("\x1d")
+def _commit(iri: str, record: str, contents: Blobs) -> Commit:
+    head, _, told = record.partition("\x1d")
+    lines = told.splitlines()
+    objects = dict(_object(line) for line in lines if line.startswith(":"))
     sha, parents, name, email, authored, decoration, message = head.split("\x1f", 6)
     tags = tuple(
         one.strip().removeprefix("tag: refs/tags/") for one in decoration.split(",") if "tag: refs/tags/" in one
@@ -144,7 +159,11 @@ def _commit(iri: str, record: str) -> Commit:
         author_email=email,
         authored_at=datetime.fromtimestamp(int(authored), UTC),
         message=message.strip(),
-        files=tuple(_change(line) for line in changes.splitlines() if line.count("\t") >= 2),
+        files=tuple(
+            _known(_change(line), objects, contents)
+            for line in lines
+            if line.count("\t") >= 2 and not line.startswith(":")
+        ),
         tags=tags,
     )
 
@@ -162,12 +181,44 @@ def _change(line: str) -> FileChange:
     return FileChange(path, None if added == "-" else int(added), None if deleted == "-" else int(deleted), before)
 
 
-def _git(folder: Path, *arguments: str, timeout: float = 60, allow_failure: bool = False, about: str = "") -> str:
-    command = ["git", "-c", "core.quotePath=false", "-C", str(folder), *arguments]
-    never_ask = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+def _object(line: str) -> tuple[str, tuple[bool, str]]:
+    """The path of a line of --raw, whether it is a submodule, and the id of what it holds now."""
+    told, *paths = line.split("\t")
+    before, after, _, sha, _ = told[1:].split(" ", 4)
+    return paths[-1], ("160000" in (before, after), sha)
+
+
+def _known(change: FileChange, objects: dict[str, tuple[bool, str]], contents: Blobs) -> FileChange:
+    """A change with what its content says: of submodules and pointers, that they are; of Python, what it imports."""
+    is_submodule, sha = objects.get(change.path, (False, _NOTHING))
+    if is_submodule:
+        return replace(change, stands_for="submodule")
+    if set(sha) == {"0"} or change.added is None:
+        return change
+    few = max(change.added, change.deleted or 0) <= _POINTER_LINES
+    if few and (content := contents.read(sha, _POINTER_BYTES)) and pointer(content):
+        return replace(change, stands_for="lfs")
+    if change.path.endswith((".py", ".ipynb")) and (content := contents.read(sha)):
+        return replace(change, libraries=libraries(change.path, content))
+    return change
+
+
+def _command(folder: Path) -> list[str]:
+    return ["git", "-c", "core.quotePath=false", "-C", str(folder)]
+
+
+def _environment() -> dict[str, str]:
+    """Git never asks a person, and fetches nothing that a partial clone left out."""
+    return {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1"}
+
+
+def _git(
+    folder: Path, *arguments: str, timeout: float = 60, allow_failure: bool = False, about: str = "", given: str = ""
+) -> str:
+    command = [*_command(folder), *arguments]
     try:
         done = subprocess.run(
-            command, capture_output=True, timeout=timeout, stdin=subprocess.DEVNULL, env=never_ask, check=False
+            command, capture_output=True, timeout=timeout, input=given.encode(), env=_environment(), check=False
         )
     except FileNotFoundError:
         raise UnavailableError(

@@ -14,6 +14,7 @@ from transforms import moodle as told
 
 _ANY = "any"  # course that a cursor has no entry for
 _AT_ONCE = 1_000  # learners asked for at once
+_LISTING, _RATINGS = "core_competency_list_course_competencies", "report_competency_data_for_report"
 _DENIED = {"invalidtoken", "accessexception", "servicenotavailable", "servicerequireslogin", "enablewsdescription"}
 
 
@@ -39,7 +40,7 @@ class _Refusal(InputError):
 def events(
     settings: tuple[Moodle, ...], cursor: dict[str, Any] | None
 ) -> Iterator[tuple[Statement | None, dict[str, Any]]]:
-    """Answers to quiz questions, quiz attempts, grades of assignments and completions of activities since the last read.
+    """Answers to quiz questions, quiz attempts, grades of assignments, completions and rated competencies since the last read.
 
     The cursor is {name: {course id: seconds since 1970, by Moodle's clock}}. A course's moves after its last statement:
     a read that broke off starts that course again and sends the same statements.
@@ -49,10 +50,15 @@ def events(
     def of_one(one: Moodle) -> Iterator[tuple[Statement | None, dict[str, Any]]]:
         with api(one.url, patience_seconds=one.patience_seconds) as remote:
             site, now = _call(remote, one, "core_webservice_get_site_info")
+            rated = {_LISTING, _RATINGS} <= {function["name"] for function in site.get("functions", ())}
             for course in _courses(remote, one):
                 own = cursors.get(one.name, {})
                 since = own.get(str(course["id"]), own.get(_ANY, 0))
-                for statement in _of_course(remote, one, told.Course(site["siteurl"], course), since):
+                place = told.Course(site["siteurl"], course)
+                learners = {each["id"]: each for each in _learners(remote, one, place.id)}
+                for statement in _of_course(remote, one, place, learners, since):
+                    yield statement, dict(cursors)
+                for statement in _ratings(remote, one, place, learners, since) if rated else ():
                     yield statement, dict(cursors)
                 cursors[one.name] = {**own, str(course["id"]): now}
                 yield None, dict(cursors)
@@ -88,9 +94,10 @@ class _Changed(NamedTuple):
     anything: bool
 
 
-def _of_course(remote: Api, settings: Moodle, course: told.Course, since: int) -> Iterator[Statement]:
+def _of_course(
+    remote: Api, settings: Moodle, course: told.Course, learners: dict[int, dict[str, Any]], since: int
+) -> Iterator[Statement]:
     changed = _changes(remote, settings, course.id, since)
-    learners = {one["id"]: one for one in _learners(remote, settings, course.id)}
     contents, _ = _call(remote, settings, "core_course_get_contents", courseid=course.id)
     modules = {module["id"]: module for section in contents for module in section["modules"]}
     quizzes = {module["instance"]: module for module in modules.values() if module["modname"] == "quiz"}
@@ -155,6 +162,21 @@ def _grades(
         for grade in graded["grades"]:
             if grade["userid"] in learners:
                 yield from told.grade(course, assignments[graded["assignmentid"]], learners[grade["userid"]], grade)
+
+
+def _ratings(
+    remote: Api, settings: Moodle, course: told.Course, learners: dict[int, dict[str, Any]], since: int
+) -> Iterator[Statement]:
+    """What teachers rated since, in a course that has competencies. Moodle tells of no change: each learner is asked for."""
+    try:
+        competencies, _ = _call(remote, settings, _LISTING, id=course.id)
+    except _Refusal:
+        return  # competencies are switched off there, or the token's user may not see them
+    for learner in learners.values() if competencies else ():
+        report, _ = _call(remote, settings, _RATINGS, courseid=course.id, userid=learner["id"], moduleid=0)
+        for given in report["usercompetencies"]:
+            if int(given["usercompetencycourse"].get("timemodified") or 0) >= max(since, 1):
+                yield from told.rating(course, learner, given)
 
 
 def _call(remote: Api, settings: Moodle, function: str, **arguments: Any) -> tuple[Any, int]:

@@ -10,6 +10,7 @@ from connectors.sources.git import GitSource, events
 from schemas import xapi
 from schemas.errors import InputError, UnavailableError
 from tests.home import Home
+from tests.http_server import Answer, HttpServer
 from transforms.commits import FEATURES
 
 
@@ -155,3 +156,79 @@ def test_a_period_is_read_once_more_and_the_cursor_stays(tmp_path: Path, reposit
     home("land")
     home("estimate")
     assert len({row["statement_id"] for row in home.rows()}) == 3
+
+
+def features_of(tmp_path: Path, repository: Repository) -> list[str]:
+    """What the newest commit shows."""
+    newest = list(events(source(tmp_path, repository.folder), None))[-1][0]
+    found: list[str] = newest["context"]["extensions"][FEATURES]
+    return found
+
+
+def test_notebooks_and_python_say_what_they_import(tmp_path: Path, repository: Repository) -> None:
+    cells = [{"cell_type": "code", "source": ["import torch\n"]}]
+    repository.commit("a.ipynb", json.dumps({"cells": cells}))
+    assert features_of(tmp_path, repository) == ["kind:notebook", "library:torch"]
+    repository.commit("b.py", "import tensorflow as tf\nimport os\n")
+    assert features_of(tmp_path, repository) == ["kind:code", "language:Python", "library:tensorflow"]
+    repository.git("rm", "--quiet", "b.py")
+    repository.git("commit", "--quiet", "--message", "Remove it")
+    assert "library:tensorflow" not in features_of(tmp_path, repository)
+
+
+def test_a_pointer_of_lfs_and_a_submodule_are_not_work_of_their_own(tmp_path: Path, repository: Repository) -> None:
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 132735000\n"
+    repository.commit("model.py", pointer)
+    assert features_of(tmp_path, repository) == ["kind:lfs"]
+    repository.commit("model.py", pointer.replace("a" * 64, "b" * 64))
+    assert features_of(tmp_path, repository) == ["kind:lfs"]
+    inner = Repository(tmp_path / "inner")
+    inner.commit("code.py")
+    repository.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(inner.folder), "lib.py")
+    repository.git("commit", "--quiet", "--message", "Add the library")
+    assert features_of(tmp_path, repository) == ["kind:submodule"]
+    counted = list(events(source(tmp_path, repository.folder), None))[-1][0]["result"]["extensions"]
+    assert counted["https://w3id.org/proficio/extensions/files-changed"] == 2
+    assert counted["https://w3id.org/proficio/extensions/lines-added"] == 3  # of .gitmodules
+
+
+def test_a_shallow_clone_is_read_as_far_as_it_goes(tmp_path: Path, repository: Repository) -> None:
+    for number in range(4):
+        repository.commit("a.py", f"import torch\nx = {number}\n")
+    subprocess.run(
+        ["git", "clone", "--quiet", "--depth", "2", repository.folder.as_uri(), tmp_path / "shallow"], check=True
+    )
+    made = [one for one, _ in events(source(tmp_path, tmp_path / "shallow"), None)]
+    assert len(made) == 2
+
+
+def test_no_name_of_a_repository_runs_a_command_or_leaves_the_folder_of_mirrors(tmp_path: Path, git: str) -> None:
+    made = tmp_path / "made"
+    for name in (f"ext::sh -c 'touch {made}'", f"--upload-pack=touch {made}", "../../etc", f"ext://sh -c touch {made}",
+                 f"file://--upload-pack=touch {made}", f"-u touch@x:{made}"):  # fmt: skip
+        with pytest.raises((InputError, UnavailableError)):
+            list(events(source(tmp_path, name), None))
+    assert not made.exists()
+    assert all(path.parent == tmp_path / "mirrors" for path in (tmp_path / "mirrors").glob("*"))
+
+
+def test_credentials_go_to_no_other_host_and_stand_in_no_message(tmp_path: Path, git: str) -> None:
+    heard: list[str | None] = []
+
+    def elsewhere(path: str, headers: dict[str, str], body: bytes) -> Answer:
+        heard.append(headers.get("Authorization"))
+        return 404, {}, b""
+
+    def redirect(path: str, headers: dict[str, str], body: bytes) -> Answer:
+        if "Authorization" not in headers:
+            return 401, {"WWW-Authenticate": 'Basic realm="x"'}, b""
+        return 302, {"Location": other.url.replace("127.0.0.1", "localhost") + path}, b""
+
+    other, first = HttpServer(elsewhere), HttpServer(redirect)
+    with pytest.raises(UnavailableError) as raised:
+        list(events(source(tmp_path, first.url.replace("http://", "http://ada:secret-word@") + "/x.git"), None))
+    assert "secret-word" not in str(raised.value)
+    assert heard
+    assert set(heard) == {None}
+    other.close()
+    first.close()

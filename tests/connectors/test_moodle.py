@@ -119,7 +119,7 @@ def test_the_next_read_brings_only_what_changed(complete: Recorded) -> None:
     found, moved = read(complete, cursor)
     assert found == []
     assert moved["campus"]["3"] >= cursor["campus"]["3"]
-    assert len(complete.calls) <= 7
+    assert len(complete.calls) <= 8
     assert next(form for name, form in complete.calls if name == "core_course_get_updates_since")["since"] == str(
         cursor["campus"]["3"]
     )
@@ -140,6 +140,43 @@ def test_what_the_token_may_not_is_told(moodle: Recorded) -> None:
     moodle.changed["mod_quiz_get_attempt_review"] = {"exception": "x", "errorcode": "accessexception", "message": "no"}
     with pytest.raises(SettingsError, match="accessexception"):
         read(moodle)
+
+
+def rated(level: str | None, at: int, **competency: str) -> dict[str, Any]:
+    """A competency of a learner, in the shape of report_competency_data_for_report."""
+    return {
+        "usercompetencycourse": {
+            "grade": None if level is None else 2, "gradename": level or "-", "proficiency": None, "proficiencyname": "-",
+            "timemodified": at,
+        },
+        "competency": {"competency": {"shortname": "Data literacy", "idnumber": "", **competency}},
+    }  # fmt: skip
+
+
+def test_competencies_that_teachers_rated_arrive_where_the_token_may_read_them(complete: Recorded) -> None:
+    site = {"siteurl": "https://moodle.example.org", "functions": []}
+    complete.changed["core_webservice_get_site_info"] = site
+    assert {one["verb"]["display"]["en"] for one in read(complete)[0]} == {"answered", "scored", "completed"}
+    names = ["core_competency_list_course_competencies", "report_competency_data_for_report"]
+    site["functions"] = [{"name": name} for name in names]
+    complete.changed[names[0]] = [{"competency": {"id": 1}}]
+    ratings = [rated("Advanced", 1795485313, idnumber="machine-learning"), rated("Not yet competent", 1795485000),
+               rated(None, 0, idnumber="ethics-bias")]  # fmt: skip
+    complete.changed[names[1]] = {"usercompetencies": ratings}
+    found, cursor = read(complete)
+    assert all(is_valid(one) for one in found)
+    told = [one for one in found if one["verb"]["id"] == "https://w3id.org/proficio/verbs/rated"]
+    assert len(told) == 2 * 4
+    assert {one["object"]["id"].removeprefix("https://moodle.example.org/competencies/") for one in told} == {
+        "machine-learning/levels/advanced", "data-literacy/levels/not-yet-competent",
+    }  # fmt: skip
+    complete.changed["core_course_get_updates_since"] = {"instances": []}
+    complete.changed["mod_assign_get_grades"] = {"assignments": []}
+    assert read(complete, cursor)[0] == []
+    complete.changed[names[0]] = []
+    complete.calls.clear()
+    read(complete)
+    assert names[1] not in {name for name, _ in complete.calls}
 
 
 def test_it_is_read_by_the_command(complete: Recorded, home: Home) -> None:

@@ -1,26 +1,26 @@
 """Pulling: statements of the configured sources, and of files, go into the event log."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
 from connectors.event_log import EventLog
-from connectors.sources import SOURCES, Cursor
+from connectors.sources import SOURCES
 from connectors.sources.files import Piece, pieces
-from connectors.sources.git import GitSource
+from connectors.sources.git import GitSource, web_address
 from connectors.sources.github import App, GitHub
 from connectors.sources.kaggle import Kaggle
 from connectors.sources.lrs import Lrs
 from connectors.sources.moodle import Moodle
+from flows.cursors import noted, read_cursor, state, write_cursor
 from flows.dead_letters import record_of
 from flows.opening import event_log, secret
-from flows.settings import GitHubSettings, Settings, SourcesSettings
-from schemas.errors import InputError, ProficioError, SettingsError
+from flows.settings import GitHubSettings, GitSettings, Settings, SourcesSettings
+from schemas.errors import ProficioError, SettingsError
 from schemas.records import REJECTED, STATEMENTS, Record
 from schemas.xapi import Statement, parse_timestamp
 from transforms.statements import RefusedStatement, key_of, parse
@@ -107,9 +107,18 @@ def pull(
         raise SettingsError(
             f"The source {name} has nothing to read.", f"Set sources.{name}; `proficio init` shows how."
         )
-    source, cursor_file = SOURCES[name], _cursor_file(settings, name)
+    if period is not None:
+        return _pull(settings, name, chosen, log, progress, period)
+    with noted(settings, name):
+        return _pull(settings, name, chosen, log, progress, period)
+
+
+def _pull(
+    settings: Settings, name: str, chosen: Any, log: EventLog, progress: Progress, period: Period | None
+) -> Pulled:
+    source = SOURCES[name]
     if period is None:
-        cursor = _read_cursor(cursor_file)
+        cursor = read_cursor(settings, name)
     else:
         cursor = source.cursor_at(chosen, period.since) if source.cursor_at and period.since else None
     appended = 0
@@ -118,7 +127,7 @@ def pull(
         if wanted:
             log.append(STATEMENTS, [Record(key_of(one), orjson.dumps(one), {"source": name}) for one in wanted])
         if period is None:
-            _write_cursor(cursor_file, batch[-1][1])
+            write_cursor(settings, name, batch[-1][1])
         appended += len(wanted)
         progress(len(wanted))
     return Pulled(name, appended)
@@ -130,17 +139,30 @@ def configured(settings: Settings) -> list[str]:
 
 
 def sources(settings: Settings) -> list[dict[str, Any]]:
-    """Every source: whether it is configured, when its cursor moved last, the cursor."""
+    """Every source: what the settings give it to read (secrets stand in files), how the last pull ended, how long ago the
+    last one that came to its end did (seconds), the cursor.
+    """
     ready = configured(settings)
     return [
         {
             "source": name,
             "configured": name in ready,
-            "read_at": _moved_at(_cursor_file(settings, name)),
-            "cursor": _read_cursor(_cursor_file(settings, name)),
+            "settings": _shown(getattr(settings.sources, name)),
+            **state(settings, name),
+            "cursor": read_cursor(settings, name),
         }
         for name in SOURCES
     ]
+
+
+def _shown(given: Any) -> Any:
+    """A source's settings as plain values, clone URLs without their credentials."""
+    if isinstance(given, tuple):
+        return [_shown(one) for one in given]
+    told = given.model_dump(mode="json")
+    if isinstance(given, GitSettings):
+        told["repositories"] = [web_address(one) if "@" in one else one for one in given.repositories]
+    return told
 
 
 def _git(settings: Settings, repositories: tuple[str, ...]) -> GitSource | None:
@@ -216,30 +238,3 @@ def batches(items: Iterator[Any]) -> Iterator[list[Any]]:
         raise
     if batch:
         yield batch
-
-
-def _cursor_file(settings: Settings, name: str) -> Path:
-    return settings.home / "cursors" / f"{name}.json"
-
-
-def _moved_at(path: Path) -> datetime | None:
-    return datetime.fromtimestamp(path.stat().st_mtime, UTC) if path.exists() else None
-
-
-def _read_cursor(path: Path) -> Cursor | None:
-    try:
-        cursor: Cursor = json.loads(path.read_text("utf-8"))
-        return cursor
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise InputError(
-            f"The cursor {path} is damaged: {error}", "Remove it: the source is read again, nothing is counted twice."
-        ) from None
-
-
-def _write_cursor(path: Path, cursor: Cursor) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(cursor, indent=1), encoding="utf-8")
-    temporary.replace(path)

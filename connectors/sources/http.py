@@ -154,9 +154,14 @@ def _place(url: str) -> str:
 
 @contextmanager
 def api(*arguments: Any, **options: Any) -> Iterator[Api]:
-    """An `Api`, closed afterwards."""
+    """An `Api`, closed afterwards. InputError where what it answers is not of the shape that its reader needs."""
     one = Api(*arguments, **options)
     try:
         yield one
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{_place(one.base_url)} answers what was not expected: {error!r}"[:500],
+            "Check the URL, and that its version is one that docs/sources names.",
+        ) from error
     finally:
         one.close()

@@ -83,15 +83,10 @@ class _Account:
         self._now = datetime.now(UTC)
 
     def events(self) -> Told:
-        try:
-            for competition in self._competitions():
-                yield from self._of_competition(competition)
-            for user in self._users:
-                yield from self._published(user)
-        except (KeyError, ValueError, TypeError, AttributeError, csv.Error, zipfile.BadZipFile) as error:
-            raise InputError(
-                f"{self._remote.base_url} does not answer as Kaggle does: {error!r}", "Check sources.kaggle.url."
-            ) from None
+        for competition in self._competitions():
+            yield from self._of_competition(competition)
+        for user in self._users:
+            yield from self._published(user)
 
     def _competitions(self) -> Iterator[Any]:
         from kagglesdk.competitions.services.competition_api_service import CompetitionApiClient
@@ -191,13 +186,16 @@ class _Account:
         asked = ApiDownloadLeaderboardRequest()
         asked.competition_name = slug
         packed = CompetitionApiClient(self._client).download_leaderboard(asked)
-        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-            name = next(one for one in archive.namelist() if one.endswith(".csv"))
-            with archive.open(name) as file:
-                content = file.read(_MOST_BYTES + 1)
-        if len(content) > _MOST_BYTES:
-            raise InputError(f"The leaderboard of {slug} has over {_MOST_BYTES:,} bytes.", "It is not read.")
-        return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
+        try:
+            with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+                [name] = [one for one in archive.namelist() if one.endswith(".csv")]
+                with archive.open(name) as file:
+                    content = file.read(_MOST_BYTES + 1)
+            if len(content) <= _MOST_BYTES:
+                return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
+        except (zipfile.BadZipFile, csv.Error, ValueError) as error:
+            raise InputError(f"The leaderboard of {slug} is no ZIP with a CSV: {error}", "See it at Kaggle.") from error
+        raise InputError(f"The leaderboard of {slug} has over {_MOST_BYTES:,} bytes.", "It is not read.")
 
     def _published(self, user: str) -> Told:
         """Public notebooks, datasets and models of a user that are new, have a new version, or have won a medal."""

@@ -100,13 +100,18 @@ def pull(
 
 
 def sources(context: typer.Context, as_json: Json = False) -> None:
-    """List the sources: which the settings give something to read, and how far each was read.
+    """List the sources: what the settings give each to read, how the last pull ended, how long ago the last good one was.
 
     Example: proficio sources
     """
     from flows.pull import sources as all_sources
 
-    columns = {"source": "Source", "configured": "Configured", "read_at": "Last new statement read"}
+    columns = {
+        "source": "Source",
+        "configured": "Configured",
+        "state": "Last pull",
+        "lag_seconds": "Last good one, s ago",
+    }
     say_rows(all_sources(load(context)), as_json, columns, "")
 
 

@@ -190,8 +190,8 @@ def test_a_rate_limit_is_waited_for_or_told(api: Api) -> None:
     ("answer", "error", "message"),
     [
         ((401, {}, b""), SettingsError, "401"), ((403, {}, b""), SettingsError, "403"), ((404, {}, b"{}"), InputError, "404"),
-        ((200, {}, b"<html>"), InputError, "does not answer with JSON"), ((200, {}, b"[]"), InputError, "as Kaggle does"),
-        ((200, {}, b'{"competitions":[{"deadline":"soon","ref":1}]}'), InputError, "as Kaggle does"),
+        ((200, {}, b"<html>"), InputError, "does not answer with JSON"), ((200, {}, b"[]"), InputError, "what was not expected"),
+        ((200, {}, b'{"competitions":[{"deadline":"soon","ref":1}]}'), InputError, "what was not expected"),
         ((200, {}, b'{"code":404,"message":"Not found"}'), InputError, "with 404"),
         ((302, {"Location": "http://127.0.0.2/x"}, b""), SettingsError, "sends on to"),
     ],
@@ -204,6 +204,16 @@ def test_what_will_not_pass_is_told_and_no_secret_with_it(
         read(api)
     assert "good" not in str(raised.value)
     assert len(api.asked) == 1
+
+
+def test_a_leaderboard_that_is_none_is_told(api: Api) -> None:
+    api.refuse = [
+        (200, {}, json.dumps({"competitions": api.competitions[:1]}).encode()),
+        (200, {}, b"{}"),
+        (200, {}, b"no zip"),
+    ]
+    with pytest.raises(InputError, match="leaderboard of closed is no ZIP"):
+        read(api)
 
 
 def test_a_leaderboard_that_unpacks_without_end_is_not_read(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

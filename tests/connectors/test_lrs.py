@@ -1,8 +1,10 @@
 """Pulling from an LRS: from the receiver as it is, and from servers that misbehave."""
 
 import json
+import resource
 import signal
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
@@ -147,6 +149,15 @@ def test_an_answer_without_end_is_cut_off(scripted: Callable[..., Scripted], mon
     monkeypatch.setattr(http, "_MOST_BYTES", 10_000)
     with pytest.raises(InputError, match="more than 10,000 bytes"):
         read(scripted((200, {}, b" " * 20_000)))
+
+
+def test_what_unpacks_without_end_is_cut_off(scripted: Callable[..., Scripted]) -> None:
+    packer = zlib.compressobj(wbits=31)
+    bomb = b"".join(packer.compress(b" " * 1_000_000) for _ in range(2_000)) + packer.flush()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(InputError, match="more than 50,000,000 bytes"):
+        read(scripted((200, {"Content-Encoding": "gzip"}, bomb)))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 250_000  # KiB
 
 
 def test_nobody_there_is_told() -> None:

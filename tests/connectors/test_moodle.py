@@ -1,14 +1,16 @@
 """Reading a Moodle by its web services, as a Moodle 5.1 answered them."""
 
 import json
+import time
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
 
 from connectors.sources.moodle import Moodle, events
-from schemas.errors import SettingsError
+from schemas.errors import InputError, SettingsError, UnavailableError
 from schemas.xapi import Statement, is_valid
 from tests.conftest import SHARED
 from tests.home import Home
@@ -24,11 +26,14 @@ class Recorded(HttpServer):
         self._recorded = recording["calls"]
         self.calls: list[tuple[str, dict[str, str]]] = []
         self.changed: dict[str, Any] = {}
+        self.refuse: list[Answer] = []
 
     def _answer(self, path: str, headers: dict[str, str], body: bytes) -> Answer:
         form = dict(parse_qsl(body.decode()))
         function = form.pop("wsfunction")
         assert form.pop("moodlewsrestformat") == "json"
+        if self.refuse:
+            return self.refuse.pop(0)
         self.calls.append((function, dict(form)))
         return 200, {}, json.dumps(self._of(function, form)).encode()
 
@@ -140,6 +145,41 @@ def test_what_the_token_may_not_is_told(moodle: Recorded) -> None:
     moodle.changed["mod_quiz_get_attempt_review"] = {"exception": "x", "errorcode": "accessexception", "message": "no"}
     with pytest.raises(SettingsError, match="accessexception"):
         read(moodle)
+
+
+def test_a_read_that_breaks_off_anywhere_loses_nothing(complete: Recorded) -> None:
+    source = (Moodle("campus", complete.url, "good-token"),)
+    whole = [one for one, _ in events(source, None) if one]
+    for stop in (1, 5, len(whole)):
+        taken = list(islice(events(source, None), stop))
+        rest = list(events(source, json.loads(json.dumps(taken[-1][1]))))
+        assert all(one in [each for each, _ in [*taken, *rest]] for one in whole)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "message"),
+    [
+        ((401, {}, b""), SettingsError, "401"), ((403, {}, b""), SettingsError, "403"), ((404, {}, b"no"), InputError, "404"),
+        ((200, {}, b"<html>"), InputError, "does not answer with JSON"), ((200, {}, b"[]"), InputError, "was not expected"),
+        ((200, {}, b'{"siteurl":7}'), InputError, "was not expected"),
+        ((302, {"Location": "http://127.0.0.2/x"}, b""), SettingsError, "sends on to"),
+        ((429, {"Retry-After": "5000"}, b""), UnavailableError, "asks to wait 5,000 s"),
+    ],
+)  # fmt: skip
+def test_what_will_not_pass_is_told_and_no_secret_with_it(
+    moodle: Recorded, answer: Answer, error: type[Exception], message: str
+) -> None:
+    moodle.refuse = [answer]
+    with pytest.raises(error, match=message) as raised:
+        read(moodle)
+    assert "good-token" not in str(raised.value)
+
+
+def test_a_rate_limit_is_waited_for(complete: Recorded) -> None:
+    complete.refuse = [(429, {"Retry-After": "1"}, b"")]
+    started = time.monotonic()
+    assert read(complete)[0]
+    assert time.monotonic() - started > 1
 
 
 def rated(level: str | None, at: int, **competency: str) -> dict[str, Any]:

@@ -291,3 +291,28 @@ def test_a_proposal_can_be_taken_as_it_is(home: Home) -> None:
     home("run")
     levels = [json.loads(line) for line in home("levels", "ada@example.org", "--json").splitlines()]
     assert {one["competency"] for one in levels if one["evidence_count"]} == {"collaboration"}
+
+
+def test_sources_tell_how_their_last_pull_ended(home: Home) -> None:
+    toml = home.folder / "proficio.toml"
+    toml.write_text(
+        toml.read_text("utf-8").replace(
+            "[sources.git]", '[sources.git]\nrepositories = ["https://ada:word@127.0.0.1:9/x.git"]', 1
+        )
+    )
+    told = {one["source"]: one for one in map(json.loads, home("sources", "--json").splitlines())}
+    assert set(told) == {"git", "github", "kaggle", "lrs", "moodle"}
+    assert (told["git"]["configured"], told["git"]["state"], told["git"]["lag_seconds"]) == (True, "never read", None)
+    assert told["git"]["settings"]["repositories"] == ["https://127.0.0.1:9/x"]
+    home("pull", "git", expect=5)
+    assert "word" not in home("sources", "--json")
+    assert "failed: git clone" in home("sources", "--json")
+    (home.folder / "repository").mkdir()
+    subprocess.run(["git", "init", "--quiet", home.folder / "repository"], check=True)
+    toml.write_text(
+        toml.read_text("utf-8").replace("https://ada:word@127.0.0.1:9/x.git", str(home.folder / "repository"))
+    )
+    home("pull")
+    [git] = [one for one in map(json.loads, home("sources", "--json").splitlines()) if one["source"] == "git"]
+    assert git["state"] == "read"
+    assert 0 <= git["lag_seconds"] < 60

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from connectors.sources.git_blobs import Blobs, blobs, pointer
 from connectors.sources.several import in_turn
-from schemas.errors import InputError, UnavailableError
+from schemas.errors import InputError, SettingsError, UnavailableError
 from schemas.xapi import Statement
 from transforms.commits import Commit, FileChange, statements
 from transforms.libraries import libraries
@@ -25,6 +25,11 @@ _URL = re.compile(r"^([a-z][a-z0-9+.-]*://|[^/\s]+@[^/\s]+:)", re.IGNORECASE)
 _NOTHING = "0" * 40  # the id of what is not there any more
 _POINTER_LINES, _POINTER_BYTES = 3, 1024  # of a pointer of Git LFS, by its specification
 _MOST_COMPLAINT = 2_000  # bytes
+# What Git says of 401, 403 and refused keys; messages stay English by the environment.
+_DENIED = re.compile(
+    r"Authentication failed|could not read (Username|Password)|error: 40[13]\b|Permission denied|Access denied",
+    re.IGNORECASE,
+)
 _RENAME = re.compile(r"(.*)\{(.*) => (.*)\}(.*)")
 
 
@@ -208,8 +213,8 @@ def _command(folder: Path) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """Git never asks a person, and fetches nothing that a partial clone left out."""
-    return {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1"}
+    """Git never asks a person, speaks English, and fetches nothing that a partial clone left out."""
+    return {**os.environ, "LC_ALL": "C.UTF-8", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1"}
 
 
 def _git(
@@ -231,6 +236,11 @@ def _git(
         ) from None
     if done.returncode and not allow_failure:
         complaint = done.stderr.decode(errors="replace").strip()
+        if _DENIED.search(complaint):
+            raise SettingsError(
+                f"git {arguments[0]} of {about or folder} is refused: {complaint}",
+                "The credentials that Git has for it are wrong, have expired, or may not read it.",
+            )
         raise UnavailableError(
             f"git {arguments[0]} of {about or folder} failed: {complaint}", "Check the address and your access to it."
         )

@@ -8,7 +8,7 @@ import pytest
 
 from connectors.sources.git import GitSource, events
 from schemas import xapi
-from schemas.errors import InputError, UnavailableError
+from schemas.errors import InputError, SettingsError, UnavailableError
 from tests.home import Home
 from tests.http_server import Answer, HttpServer
 from transforms.commits import FEATURES
@@ -210,6 +210,31 @@ def test_no_name_of_a_repository_runs_a_command_or_leaves_the_folder_of_mirrors(
             list(events(source(tmp_path, name), None))
     assert not made.exists()
     assert all(path.parent == tmp_path / "mirrors" for path in (tmp_path / "mirrors").glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "message"),
+    [
+        ((401, {"WWW-Authenticate": "Basic"}, b""), SettingsError, "is refused"), ((403, {}, b""), SettingsError, "is refused"),
+        ((429, {"Retry-After": "5"}, b""), UnavailableError, "429"), ((500, {}, b""), UnavailableError, "500"),
+        ((200, {}, b"<html>\nSign in</html>\n"), UnavailableError, "git clone of"),
+        ((200, {"Content-Type": "application/x-git-upload-pack-advertisement"}, b"zzzz"), UnavailableError, "git clone of"),
+    ],
+)  # fmt: skip
+def test_a_host_that_gives_no_repository_is_told_and_stops_no_other(
+    tmp_path: Path, repository: Repository, answer: Answer, error: type[Exception], message: str
+) -> None:
+    repository.commit("a.py")
+    host = HttpServer(lambda path, headers, body: answer)
+    address = host.url.replace("http://", "http://ada:secret-word@") + "/x.git"
+    read = []
+    with pytest.raises(error, match=message) as raised:
+        for one in events(source(tmp_path, address, repository.folder), None):
+            read.append(one)
+    assert len(read) == 1
+    assert "secret-word" not in str(raised.value)
+    assert not list((tmp_path / "mirrors").glob("*"))
+    host.close()
 
 
 def test_credentials_go_to_no_other_host_and_stand_in_no_message(tmp_path: Path, git: str) -> None:

@@ -58,7 +58,7 @@ def events(
                 learners = {each["id"]: each for each in _learners(remote, one, place.id)}
                 for statement in _of_course(remote, one, place, learners, since):
                     yield statement, dict(cursors)
-                for statement in _ratings(remote, one, place, learners, since) if rated else ():
+                for statement in _ratings(remote, one, place, learners, since, site["userid"]) if rated else ():
                     yield statement, dict(cursors)
                 cursors[one.name] = {**own, str(course["id"]): now}
                 yield None, dict(cursors)
@@ -165,17 +165,24 @@ def _grades(
 
 
 def _ratings(
-    remote: Api, settings: Moodle, course: told.Course, learners: dict[int, dict[str, Any]], since: int
+    remote: Api, settings: Moodle, course: told.Course, learners: dict[int, dict[str, Any]], since: int, own: int
 ) -> Iterator[Statement]:
-    """What teachers rated since, in a course that has competencies. Moodle tells of no change: each learner is asked for."""
+    """What teachers rated since, in a course that has competencies. Moodle tells of no change: each learner is asked for.
+
+    What the token's own user rated (`own`) is left out: it is what proficio says, and no evidence of it.
+    """
     try:
         competencies, _ = _call(remote, settings, _LISTING, id=course.id)
     except _Refusal:
         return  # competencies are switched off there, or the token's user may not see them
     for learner in learners.values() if competencies else ():
-        report, _ = _call(remote, settings, _RATINGS, courseid=course.id, userid=learner["id"], moduleid=0)
+        try:
+            report, _ = _call(remote, settings, _RATINGS, courseid=course.id, userid=learner["id"], moduleid=0)
+        except _Refusal:
+            continue  # a teacher, say, who is enrolled and not rated
         for given in report["usercompetencies"]:
-            if int(given["usercompetencycourse"].get("timemodified") or 0) >= max(since, 1):
+            rated = given["usercompetencycourse"]
+            if int(rated.get("timemodified") or 0) >= max(since, 1) and rated.get("usermodified") != own:
                 yield from told.rating(course, learner, given)
 
 

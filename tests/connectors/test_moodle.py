@@ -182,26 +182,26 @@ def test_a_rate_limit_is_waited_for(complete: Recorded) -> None:
     assert time.monotonic() - started > 1
 
 
-def rated(level: str | None, at: int, **competency: str) -> dict[str, Any]:
+def rated(level: str | None, at: int, by: int = 9, **competency: str) -> dict[str, Any]:
     """A competency of a learner, in the shape of report_competency_data_for_report."""
     return {
         "usercompetencycourse": {
             "grade": None if level is None else 2, "gradename": level or "-", "proficiency": None, "proficiencyname": "-",
-            "timemodified": at,
+            "timemodified": at, "usermodified": by,
         },
         "competency": {"competency": {"shortname": "Data literacy", "idnumber": "", **competency}},
     }  # fmt: skip
 
 
 def test_competencies_that_teachers_rated_arrive_where_the_token_may_read_them(complete: Recorded) -> None:
-    site = {"siteurl": "https://moodle.example.org", "functions": []}
+    site = {"siteurl": "https://moodle.example.org", "userid": 2, "functions": []}
     complete.changed["core_webservice_get_site_info"] = site
     assert {one["verb"]["display"]["en"] for one in read(complete)[0]} == {"answered", "scored", "completed"}
     names = ["core_competency_list_course_competencies", "report_competency_data_for_report"]
     site["functions"] = [{"name": name} for name in names]
     complete.changed[names[0]] = [{"competency": {"id": 1}}]
     ratings = [rated("Advanced", 1795485313, idnumber="machine-learning"), rated("Not yet competent", 1795485000),
-               rated(None, 0, idnumber="ethics-bias")]  # fmt: skip
+               rated(None, 0, idnumber="ethics-bias"), rated("Master", 1795485000, by=2, idnumber="scalability")]  # fmt: skip
     complete.changed[names[1]] = {"usercompetencies": ratings}
     found, cursor = read(complete)
     assert all(is_valid(one) for one in found)
@@ -213,6 +213,8 @@ def test_competencies_that_teachers_rated_arrive_where_the_token_may_read_them(c
     complete.changed["core_course_get_updates_since"] = {"instances": []}
     complete.changed["mod_assign_get_grades"] = {"assignments": []}
     assert read(complete, cursor)[0] == []
+    complete.changed[names[1]] = {"exception": "coding_exception", "errorcode": "codingerror", "message": "invaliduser"}
+    assert {one["verb"]["display"]["en"] for one in read(complete)[0]} == {"completed"}  # all are teachers, none rated
     complete.changed[names[0]] = []
     complete.calls.clear()
     read(complete)

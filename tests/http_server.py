@@ -5,7 +5,19 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from schemas.errors import InputError, SettingsError, UnavailableError
+
 Answer = tuple[int, dict[str, str], bytes]
+
+# What every source has to tell of an HTTP API that answers so, as what kind of error, with which words.
+REFUSALS: list[tuple[Answer, type[Exception], str]] = [
+    ((401, {}, b""), SettingsError, "401"),
+    ((403, {}, b""), SettingsError, "403"),
+    ((404, {}, b"no"), InputError, "404"),
+    ((200, {}, b"<html>"), InputError, "does not answer with JSON"),
+    ((302, {"Location": "http://127.0.0.2/x"}, b""), SettingsError, "sends on to"),
+    ((429, {"Retry-After": "5000"}, b""), UnavailableError, "asks to wait 5,000 s"),
+]
 
 
 class HttpServer:

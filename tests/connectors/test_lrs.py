@@ -21,7 +21,7 @@ from connectors.sources.lrs import Lrs, events
 from schemas.errors import InputError, SettingsError, UnavailableError
 from schemas.xapi import Statement, is_valid
 from tests.home import Home
-from tests.http_server import Answer, HttpServer
+from tests.http_server import REFUSALS, Answer, HttpServer
 from tests.ralph import AUTHORIZATION, PASSWORD, USERNAME, Ralph
 from tests.receiver import VERSION, Server, statement
 
@@ -128,10 +128,9 @@ def test_a_server_that_is_busy_is_waited_for_as_long_as_it_asks(scripted: Callab
 @pytest.mark.parametrize(
     ("answer", "error", "told"),
     [
-        ((401, {}, b""), SettingsError, "401"), ((403, {}, b""), SettingsError, "403"), ((404, {}, b"no"), InputError, "404"),
-        ((200, {}, b"<html>"), InputError, "does not answer with JSON"), ((200, {}, b"[]"), InputError, "does not answer with statements"),
+        *REFUSALS,
+        ((200, {}, b"[]"), InputError, "does not answer with statements"),
         ((200, {}, b'{"statements":[{}]}'), InputError, "does not answer with statements"),
-        ((302, {"Location": "http://127.0.0.2/x"}, b""), SettingsError, "sends on to"),
         (page(stored(1), more="http://127.0.0.2/more"), InputError, "another host"),
     ],
 )  # fmt: skip

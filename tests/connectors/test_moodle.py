@@ -10,11 +10,11 @@ from urllib.parse import parse_qsl
 import pytest
 
 from connectors.sources.moodle import Moodle, events
-from schemas.errors import InputError, SettingsError, UnavailableError
+from schemas.errors import InputError, SettingsError
 from schemas.xapi import Statement, is_valid
 from tests.conftest import SHARED
 from tests.home import Home
-from tests.http_server import Answer, HttpServer
+from tests.http_server import REFUSALS, Answer, HttpServer
 
 
 class Recorded(HttpServer):
@@ -159,11 +159,9 @@ def test_a_read_that_breaks_off_anywhere_loses_nothing(complete: Recorded) -> No
 @pytest.mark.parametrize(
     ("answer", "error", "message"),
     [
-        ((401, {}, b""), SettingsError, "401"), ((403, {}, b""), SettingsError, "403"), ((404, {}, b"no"), InputError, "404"),
-        ((200, {}, b"<html>"), InputError, "does not answer with JSON"), ((200, {}, b"[]"), InputError, "was not expected"),
+        *REFUSALS,
+        ((200, {}, b"[]"), InputError, "was not expected"),
         ((200, {}, b'{"siteurl":7}'), InputError, "was not expected"),
-        ((302, {"Location": "http://127.0.0.2/x"}, b""), SettingsError, "sends on to"),
-        ((429, {"Retry-After": "5000"}, b""), UnavailableError, "asks to wait 5,000 s"),
     ],
 )  # fmt: skip
 def test_what_will_not_pass_is_told_and_no_secret_with_it(

@@ -249,18 +249,16 @@ def _statements(files: Sequence[lake.LakeFile]) -> str:
 
 @contextmanager
 def connected(path: Path, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The warehouse, opened. UnavailableError while another process writes it, StorageError where the disk refuses."""
+    """A DuckDB file, opened. UnavailableError while another process writes it, StorageError where the disk refuses."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = duckdb.connect(str(path), read_only=read_only)
     except duckdb.IOException as error:
         if "lock" in str(error):
             raise UnavailableError(
-                f"The warehouse {path} is held by another process.", "Wait for it to end; one at a time estimates."
+                f"{path} is held by another process.", "Wait for it to end; one at a time writes it."
             ) from error
-        raise StorageError(
-            f"The warehouse {path} cannot be opened: {error}", "Check the disk and the folder."
-        ) from error
+        raise StorageError(f"{path} cannot be opened: {error}", "Check the disk and the folder.") from error
     try:
         connection.execute("set enable_progress_bar = false")  # it would stand between the lines of --json
         connection.execute("set max_vacuum_tasks = 0")  # rewriting row groups takes longer than a load: see finish_load

@@ -15,6 +15,7 @@ from prefect.runtime import flow_run
 from connectors.event_log import EventLog
 from flows import daily as dailies
 from flows import estimate as estimating
+from flows import feedback as feeding
 from flows import land as landing
 from flows import publish as publishing
 from flows import pull as pulling
@@ -68,6 +69,12 @@ def publish_task(config: str | None) -> dict[str, Any]:
     return asdict(publishing.publish(_settings(config)))
 
 
+@task(name="feedback", task_run_name="feedback", **_RETRIES)
+def feedback_task(config: str | None) -> dict[str, Any]:
+    """Tell levels that changed."""
+    return asdict(feeding.feedback(_settings(config)))
+
+
 def _run_name() -> str:
     parameters = flow_run.get_parameters()
     kind = "rebuild" if parameters.get("full_refresh") else "update"
@@ -76,7 +83,9 @@ def _run_name() -> str:
 
 @flow(name="nightly", flow_run_name=_run_name)
 def nightly(config: str | None = None, full_refresh: bool = False) -> dict[str, Any]:
-    """Pull every configured source, land, estimate, publish. A source that fails is told at the end: the others go on.
+    """Pull every configured source, land, estimate, publish, tell what changed.
+
+    A source that fails is told at the end: the others go on.
 
     Args:
         config: Path of proficio.toml; found from the working directory upwards where it is not given.
@@ -91,6 +100,7 @@ def nightly(config: str | None = None, full_refresh: bool = False) -> dict[str, 
         run["estimated"] = estimate_task(config, full_refresh)
         run["daily"] = daily_task(config)
         run["published"] = publish_task(config)
+        run["feedback"] = feedback_task(config)
         run["rejects_rising"] = _told_of_rejects(settings)
         for state in pulls.values():
             state.result()  # what failed there fails the run, once the others are through
@@ -122,7 +132,7 @@ def land(config: str | None = None) -> dict[str, Any]:
 
 @flow(name="stream", flow_run_name=_run_name)
 def stream(config: str | None = None, seconds: float | None = None) -> dict[str, Any]:
-    """Land, estimate and publish levels in micro-batches, until stopped.
+    """Land, estimate, publish and tell levels in micro-batches, until stopped.
 
     Args:
         config: Path of proficio.toml; found from the working directory upwards where it is not given.
@@ -141,6 +151,7 @@ def stream(config: str | None = None, seconds: float | None = None) -> dict[str,
             landed = landing.land(settings, log)
             estimating.estimate(settings, project=project, log=log)
             publishing.publish(settings, publishing.LIVE, database=False)
+            feeding.feedback(settings, log)
             return asdict(landed)
 
         publishing_due = True

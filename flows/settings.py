@@ -196,6 +196,11 @@ class Settings(BaseSettings):
         return self.home / "warehouse.duckdb"
 
     @property
+    def ledger(self) -> Path:
+        """The DuckDB file of what was told to whom."""
+        return self.home / "feedback.duckdb"
+
+    @property
     def calibrations(self) -> Path:
         """Folder of the versions that `calibrate` made; the newest is in use."""
         return self.home / "calibrations"

@@ -16,7 +16,7 @@ from connectors import lake
 from tests.home import GOOD, Home
 
 COMMANDS = [
-    *"init doctor ingest pull land estimate publish run stream compact levels rejected status demo".split(),
+    *"init doctor ingest pull land estimate publish run stream replay compact feedback sources levels rejected status demo".split(),
     *("evaluate", "calibrate", "align test", "align suggest", "explain", "gaps", "next"),
     *(f"framework {name}" for name in ("check", "show", "import", "export")),
 ]

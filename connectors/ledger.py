@@ -16,7 +16,11 @@ _SETUP = """
 create table if not exists told (
     sink varchar, person varchar, competency varchar, level integer, told_at timestamptz default current_timestamp,
     primary key (sink, person, competency)
-)
+);
+create table if not exists refused (
+    sink varchar, person varchar, competency varchar, level integer, reason varchar,
+    refused_at timestamptz default current_timestamp, primary key (sink, person, competency)
+);
 """
 # What is not told any more, because its evidence was taken back or the person is gone, is a row without a level.
 _CHANGES = """
@@ -26,6 +30,11 @@ select coalesce(levels.person, told_here.person) as person, coalesce(levels.comp
     told_here.level as told_level, levels.* exclude (person, competency)
 from levels full join told_here on levels.person = told_here.person and levels.competency = told_here.competency
 where levels.reported_level is distinct from told_here.level
+    and not exists (
+        select 1 from refused where refused.sink = ? and refused.person = coalesce(levels.person, told_here.person)
+            and refused.competency = coalesce(levels.competency, told_here.competency)
+            and refused.level is not distinct from levels.reported_level
+    )
 order by 1, 2
 """
 
@@ -39,11 +48,12 @@ class Ledger:
     def changes(self, levels: Path, sink: str) -> Iterator[list[dict[str, Any]]]:
         """Rows of the published mart_levels whose reported level is not the one that a sink was told, in pieces.
 
-        `told_level` is that one, None for none; `reported_level` is None where nothing is to be told any more.
+        `told_level` is that one, None for none; `reported_level` is None where nothing is to be told any more. A level that
+        the sink refused is left out until it is another one.
         """
         if not levels.exists():
             raise InputError("There are no published levels yet.", "Run proficio estimate and proficio publish first.")
-        self._connection.execute(_CHANGES, [str(levels), sink])
+        self._connection.execute(_CHANGES, [str(levels), sink, sink])
         start = 0
         while rows := self._rows(start):
             yield rows
@@ -63,8 +73,25 @@ class Ledger:
             "select ?, person, competency, reported_level from noted where reported_level is not null",
             [sink],
         )
+        self._connection.execute(
+            "delete from refused where sink = ? and (person, competency) in (select (person, competency) from noted)",
+            [sink],
+        )
         self._connection.execute("commit")
         self._connection.unregister("noted")
+
+    def note_refused(self, sink: str, row: dict[str, Any], reason: str) -> None:
+        """Note that a sink refuses to hear what a row says, and why."""
+        self._connection.execute(
+            "insert or replace into refused (sink, person, competency, level, reason) values (?, ?, ?, ?, ?)",
+            [sink, row["person"], row["competency"], row["reported_level"], reason],
+        )
+
+    def refused(self) -> list[dict[str, Any]]:
+        """What sinks refuse, newest first."""
+        cursor = self._connection.execute("from refused order by refused_at desc, person, competency")
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     def _rows(self, start: int) -> list[dict[str, Any]]:
         cursor = self._connection.execute(

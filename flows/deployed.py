@@ -3,6 +3,7 @@
 import signal
 import threading
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +26,7 @@ from flows.history import note_run
 from flows.logs import logger, quiet_expected_errors
 from flows.opening import dbt_project, event_log
 from flows.settings import Settings
-from schemas.errors import UnavailableError
+from schemas.errors import ProficioError, UnavailableError
 
 quiet_expected_errors()
 
@@ -72,7 +73,7 @@ def publish_task(config: str | None) -> dict[str, Any]:
 @task(name="feedback", task_run_name="feedback", **_RETRIES)
 def feedback_task(config: str | None) -> dict[str, Any]:
     """Tell levels that changed."""
-    return asdict(feeding.feedback(_settings(config)))
+    return {told.sink: asdict(told) for told in feeding.feedback(_settings(config))}
 
 
 def _run_name() -> str:
@@ -100,9 +101,10 @@ def nightly(config: str | None = None, full_refresh: bool = False) -> dict[str, 
         run["estimated"] = estimate_task(config, full_refresh)
         run["daily"] = daily_task(config)
         run["published"] = publish_task(config)
-        run["feedback"] = feedback_task(config)
+        told = feedback_task(config, return_state=True)
+        run["feedback"] = told.result() if told.is_completed() else None
         run["rejects_rising"] = _told_of_rejects(settings)
-        for state in pulls.values():
+        for state in (*pulls.values(), told):
             state.result()  # what failed there fails the run, once the others are through
     return run
 
@@ -142,7 +144,11 @@ def stream(config: str | None = None, seconds: float | None = None) -> dict[str,
     stopping = _stop_on_signals()
     ends = time.monotonic() + seconds if seconds is not None else None
     total = {"batches": 0, "landed": 0, "rejected": 0}
-    with note_run(settings, "stream") as run, event_log(settings) as log:
+    with (
+        note_run(settings, "stream") as run,
+        event_log(settings) as log,
+        ThreadPoolExecutor(1, "feedback") as teller,
+    ):
         project = dbt_project(settings)
         project.parse()
 
@@ -151,20 +157,32 @@ def stream(config: str | None = None, seconds: float | None = None) -> dict[str,
             landed = landing.land(settings, log)
             estimating.estimate(settings, project=project, log=log)
             publishing.publish(settings, publishing.LIVE, database=False)
-            feeding.feedback(settings, log)
             return asdict(landed)
 
-        publishing_due = True
+        publishing_due = feedback_due = True
+        telling: Future[None] | None = None
         while not stopping.is_set() and (ends is None or time.monotonic() < ends):
             if publishing_due or _has_grown(settings, log):
                 done = micro_batch()
-                publishing_due = False
+                publishing_due, feedback_due = False, True
                 total = {"batches": total["batches"] + 1, "landed": total["landed"] + done["landed"],
                          "rejected": total["rejected"] + done["rejected"]}  # fmt: skip
                 logger().info("micro-batch: %s landed, %s rejected", done["landed"], done["rejected"])
+            if telling and telling.done():
+                telling = telling.result()  # a fault of our own ends the flow
+            if feedback_due and telling is None:  # beside: a sink that is slow delays no level
+                feedback_due, telling = False, teller.submit(_tell, settings)
             stopping.wait(settings.stream.interval_seconds)
         run.update(total)
     return total
+
+
+def _tell(settings: Settings) -> None:
+    """Tell what changed. A sink that fails now is told at the next change."""
+    try:
+        feeding.feedback(settings)
+    except ProficioError as error:
+        logger().warning("%s What was not told is told the next time.", error)
 
 
 def _has_grown(settings: Settings, log: EventLog) -> bool:

@@ -114,6 +114,21 @@ class SourcesSettings(_Section):
     kaggle: tuple[KaggleSettings, ...] = ()
 
 
+class WebhookSettings(_Section):
+    """An address that is told of levels that changed, and the file with the secret that signs what it is told."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,50}$")
+    url: str = Field(pattern=r"^https?://")
+    secret_file: Path
+    patience_seconds: float = Field(600, ge=0)
+
+
+class SinksSettings(_Section):
+    """Who is told of levels that changed, beside the topic competency.levels."""
+
+    webhook: tuple[WebhookSettings, ...] = ()
+
+
 class IdentitySettings(_Section):
     """How accounts meet in persons."""
 
@@ -168,6 +183,7 @@ class Settings(BaseSettings):
     land: LandSettings = LandSettings()
     sources: SourcesSettings = SourcesSettings()
     receiver: ReceiverSettings = ReceiverSettings()
+    sinks: SinksSettings = SinksSettings()
     stream: StreamSettings = StreamSettings()
     estimate: EstimateSettings = EstimateSettings()
     identity: IdentitySettings = IdentitySettings()

@@ -147,6 +147,11 @@ TEMPLATE = """\
 # users = ["grace"]             # whose public notebooks, datasets and models are read besides
 # competitions = ["titanic"]    # in whose final leaderboards they are looked for, besides those the account entered
 
+# [[sinks.webhook]]             # one such table for each address that is told of levels that changed
+# name = "hr"
+# url = "https://hr.example.org/levels"
+# secret_file = "/run/secrets/hr-webhook"
+
 [receiver]
 # authority_home = "https://w3id.org/proficio/clients"   # homePage of the account that a client is as authority
 # max_body_bytes = 20000000     # of a request

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import jwt
 
-from connectors.sources.http import Api, api
+from connectors.http import Api, api
 from connectors.sources.several import in_turn
 from schemas.errors import InputError, SettingsError
 from schemas.xapi import Statement

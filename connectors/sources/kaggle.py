@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from connectors.sources.http import Api, api
+from connectors.http import Api, api
 from connectors.sources.several import in_turn
 from schemas.errors import InputError
 from schemas.xapi import Statement

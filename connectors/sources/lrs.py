@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from connectors.sources.http import Api, api
+from connectors.http import Api, api
 from connectors.sources.several import in_turn
 from schemas.errors import InputError
 from schemas.xapi import Statement

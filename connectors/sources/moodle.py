@@ -6,7 +6,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
-from connectors.sources.http import Api, api
+from connectors.http import Api, api
 from connectors.sources.several import in_turn
 from schemas.errors import InputError, SettingsError
 from schemas.xapi import Statement

@@ -16,7 +16,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from connectors.sources import http
+from connectors import http
 from connectors.sources.lrs import Lrs, events
 from schemas.errors import InputError, SettingsError, UnavailableError
 from schemas.xapi import Statement, is_valid

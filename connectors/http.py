@@ -1,4 +1,4 @@
-"""Asking an HTTP API as sources do: what passes by itself is tried again, what does not is told, nothing is let in unbounded."""
+"""Asking an HTTP API, for sources and sinks: what passes by itself is tried again, no answer is without end."""
 
 import email.utils
 import time
@@ -49,6 +49,10 @@ class Api:
         """The bytes that an API answers to JSON posted."""
         return self._patiently("POST", f"{self.base_url}/{path}", json=json)[0]
 
+    def send(self, body: bytes, headers: Mapping[str, str]) -> None:
+        """Post a body to the base URL itself. It may be posted again, so what hears it must know one that comes twice."""
+        self._patiently("POST", self.base_url, content=body, headers=headers)
+
     def follow(self, link: str) -> tuple[Any, httpx.Headers]:
         """The same of a link that an answer gave, relative or not. InputError where it leads to another host."""
         url = urljoin(self.base_url + "/", link)
@@ -73,7 +77,12 @@ class Api:
     def _patiently(self, method: str, url: str, **what: Any) -> tuple[bytes, httpx.Headers]:
         try:
             for attempt in stamina.retry_context(
-                on=_wait, attempts=None, timeout=self._patience, wait_initial=1, wait_max=60, wait_jitter=5
+                on=_wait,
+                attempts=None if self._patience else 1,
+                timeout=self._patience or None,
+                wait_initial=1,
+                wait_max=60,
+                wait_jitter=5,
             ):
                 with attempt:
                     return self._once(method, url, **what)

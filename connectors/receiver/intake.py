@@ -1,5 +1,6 @@
 """How statements are taken in: what several requests bring is written together, and answered when it is durable."""
 
+import logging
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -184,6 +185,9 @@ class Intake:
                 written.clear()
             except ProficioError as fault:  # requests hear of it, and it is tried again until it goes
                 self._fault = fault
+            except Exception:
+                self._keep_each(written)
+                written.clear()
             for reader in readers:
                 if reader.set_running_or_notify_cancel():
                     if self._fault:
@@ -216,6 +220,15 @@ class Intake:
             self._store.add([(one.statement, one.stored, one.client) for one in ready], ends)
             for one in ready:
                 del self._unkept[one.statement["id"]]
+
+    def _keep_each(self, written: list[_Written]) -> None:
+        """Keep what can be kept where a statement meets a fault of the store: the log has it, it cannot be read back here."""
+        for ready in [one for each in written for one in each.statements]:
+            try:
+                self._store.add([(ready.statement, ready.stored, ready.client)])
+            except Exception:
+                logging.getLogger(__name__).exception("The store does not take statement %s.", ready.statement["id"])
+            self._unkept.pop(ready.statement["id"], None)
 
     def _catch_up(self) -> None:
         """Keep what the log has from this receiver and the store lost, by a crash or a power cut."""

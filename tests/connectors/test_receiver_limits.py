@@ -212,6 +212,39 @@ def test_while_the_store_cannot_write_nothing_more_is_taken_and_nothing_is_lost(
     log.close()
 
 
+class FaultyStore(StatementStore):
+    """Has a fault that one statement meets."""
+
+    bad = ""
+
+    def add(self, statements: Any, read_to: Any = None) -> None:
+        given = list(statements)
+        if any(one["id"] == self.bad for one, _, _ in given):
+            raise KeyError("a fault of the store")
+        super().add(given, read_to)
+
+
+def test_a_statement_that_meets_a_fault_of_the_store_stops_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log, store = SqliteEventLog(tmp_path / "events.db"), FaultyStore(tmp_path / "receiver.db")
+    log.create([Topic(STATEMENTS, 1)])
+    intake = Intake(log, store)
+    authority = {"account": {"homePage": "https://example.org", "name": "lms"}}
+    sent = [statement() for _ in range(5)]
+    store.bad = sent[2]["id"]
+    assert intake.submit(sent, "lms", authority, "1.0.3").result(30) == [one["id"] for one in sent]
+    intake.settled().result(30)
+    assert [store.get(one["id"]) is not None for one in sent] == [True, True, False, True, True]
+    assert store.bad in caplog.text
+    intake.submit([statement()], "lms", authority, "1.0.3").result(30)
+    intake.settled().result(30)
+    intake.close()
+    assert log.offsets(STATEMENTS)[0].end == 6
+    store.close()
+    log.close()
+
+
 def test_one_receiver_serves_a_folder(server: Server) -> None:
     told = server.home("serve", "--port", "0", expect=5)
     assert "Another receiver" in told

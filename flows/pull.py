@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -80,8 +80,9 @@ class Period:
     until: datetime | None = None
 
     def holds(self, one: Statement) -> bool:
-        """Whether a statement was stored in it, where its source says so, or else happened in it."""
-        moment = parse_timestamp(one.get("stored") or one["timestamp"])
+        """Whether a statement was stored in it, where its source says so, or else happened in it; without a time, now."""
+        told = one.get("stored") or one.get("timestamp")
+        moment = parse_timestamp(told) if told else datetime.now(UTC)
         return (self.since is None or moment >= self.since) and (self.until is None or moment < self.until)
 
 

@@ -19,9 +19,9 @@ _VOTES = f"{VOCABULARY}/extensions/votes"
 _BY_VOTES = ((50, "gold"), (20, "silver"), (5, "bronze"))
 
 
-def entered(user: str, slug: str, title: str, at: datetime) -> Statement:
-    """A competition that a person takes part in; `at` is when that was seen, since Kaggle does not say when it was."""
-    return _statement(user, "entered", _competition(slug, title), at, slug)
+def entered(user: str, slug: str, title: str) -> Statement:
+    """A competition that a person takes part in. Kaggle does not say since when: it counts from when it is received."""
+    return _statement(user, "entered", _competition(slug, title), None, slug)
 
 
 def submitted(user: str, slug: str, title: str, ref: int, at: datetime, scored: bool, score: float | None) -> Statement:
@@ -49,9 +49,13 @@ def ranked(user: str, slug: str, title: str, closed: datetime, rank: int, teams:
 
 
 def published(
-    user: str, kind: str, url: str, title: str, version: datetime, at: datetime, votes: int, languages: tuple[str, ...] = ()
+    user: str, kind: str, url: str, title: str, version: datetime, votes: int, languages: tuple[str, ...] = (),
+    is_new: bool = True,
 ) -> Statement:  # fmt: skip
-    """A notebook, dataset or model as it stands: its version by date, what its votes allow, `at` when that was so."""
+    """A notebook, dataset or model as it stands: its version by date, what its votes allow.
+
+    Where the version is not new but its medal is, it counts from when it is received: nobody says when the votes came.
+    """
     activity = {
         "objectType": "Activity",
         "id": url,
@@ -61,7 +65,9 @@ def published(
     features = [_feature(medal), *(f"language:{language}" for language in languages)]
     # The id is of version and medal, not of each vote: only a new medal tells more.
     mark = f"{version.isoformat()} {medal}"
-    return _statement(user, "published", activity, at, mark, features, {"extensions": {_VOTES: votes}})
+    return _statement(
+        user, "published", activity, version if is_new else None, mark, features, {"extensions": {_VOTES: votes}}
+    )
 
 
 def medal_by_votes(votes: int) -> str | None:
@@ -95,7 +101,7 @@ def _feature(medal: str | None) -> str | None:
 
 
 def _statement(
-    user: str, verb: str, activity: dict[str, Any], at: datetime, mark: str, features: list[str | None] | None = None,
+    user: str, verb: str, activity: dict[str, Any], at: datetime | None, mark: str, features: list[str | None] | None = None,
     result: dict[str, Any] | None = None, parent: dict[str, Any] | None = None,
 ) -> Statement:  # fmt: skip
     told = [one for one in features or [] if one]
@@ -110,5 +116,5 @@ def _statement(
             **({"contextActivities": {"parent": [parent]}} if parent else {}),
             **({"extensions": {FEATURES: told}} if told else {}),
         },
-        "timestamp": at.astimezone(UTC).isoformat(),
+        **({"timestamp": at.astimezone(UTC).isoformat()} if at else {}),
     }

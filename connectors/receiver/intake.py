@@ -1,7 +1,7 @@
 """How statements are taken in: what several requests bring is written together, and answered when it is durable."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -185,9 +185,6 @@ class Intake:
                 written.clear()
             except ProficioError as fault:  # requests hear of it, and it is tried again until it goes
                 self._fault = fault
-            except Exception:
-                self._keep_each(written)
-                written.clear()
             for reader in readers:
                 if reader.set_running_or_notify_cancel():
                     if self._fault:
@@ -217,18 +214,25 @@ class Intake:
             ends |= each.ends
         ready = [one for each in written for one in each.statements]
         if ready:
-            self._store.add([(one.statement, one.stored, one.client) for one in ready], ends)
+            self._add([(one.statement, one.stored, one.client) for one in ready], ends)
             for one in ready:
                 del self._unkept[one.statement["id"]]
 
-    def _keep_each(self, written: list[_Written]) -> None:
-        """Keep what can be kept where a statement meets a fault of the store: the log has it, it cannot be read back here."""
-        for ready in [one for each in written for one in each.statements]:
-            try:
-                self._store.add([(ready.statement, ready.stored, ready.client)])
-            except Exception:
-                logging.getLogger(__name__).exception("The store does not take statement %s.", ready.statement["id"])
-            self._unkept.pop(ready.statement["id"], None)
+    def _add(self, kept: list[tuple[Statement, int, str]], ends: Mapping[int, int] | None = None) -> None:
+        """Add to the store. A statement that meets a fault of ours is logged and left out: it stops no other, nor the next start.
+
+        The event log has it; only reading it back here is lost.
+        """
+        try:
+            self._store.add(kept, ends)
+        except ProficioError:
+            raise
+        except Exception:
+            if len(kept) > 1:
+                for one in kept:
+                    self._add([one])
+            else:
+                logging.getLogger(__name__).exception("The store does not take statement %s.", kept[0][0]["id"])
 
     def _catch_up(self) -> None:
         """Keep what the log has from this receiver and the store lost, by a crash or a power cut."""
@@ -237,7 +241,7 @@ class Intake:
             records = self._log.read(STATEMENTS, partition, max(begun.get(partition, 0), offsets.begin), offsets.end)
             of_receiver = (one for one in records if one.value and "received-by" in one.headers)
             while some := list(islice(of_receiver, _AT_ONCE)):
-                self._store.add([_kept(one) for one in some])
+                self._add([_kept(one) for one in some])
         self._store.add([], {partition: offsets.end for partition, offsets in ends.items()})
 
     def _ends(self) -> dict[int, int]:

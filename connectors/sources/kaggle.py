@@ -27,7 +27,7 @@ _SETTLING = timedelta(days=60)  # after a deadline, in which Kaggle may still mo
 _LANGUAGES = {"python": "Python", "r": "R", "julia": "Julia", "rmarkdown": "R", "sqlite": "SQL"}
 
 Json = dict[str, Any]
-Told = Iterator[tuple[Statement | None, Json]]
+Events = Iterator[tuple[Statement | None, Json]]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Kaggle:
     patience_seconds: float = 600
 
 
-def events(settings: tuple[Kaggle, ...], cursor: Json | None) -> Told:
+def events(settings: tuple[Kaggle, ...], cursor: Json | None) -> Events:
     """What is new of each account and its users.
 
     The cursor is {name: {"published": {address: [version, medal]}, "competitions": {slug: {"entered": true,
@@ -54,7 +54,7 @@ def events(settings: tuple[Kaggle, ...], cursor: Json | None) -> Told:
     """
     cursors: Json = dict(cursor or {})
 
-    def of_account(one: Kaggle) -> Told:
+    def of_account(one: Kaggle) -> Events:
         auth, headers = _credentials(one.token)
         with api(one.url, auth, headers, patience_seconds=one.patience_seconds) as remote:
             for statement, own in _Account(one, remote, cursors.get(one.name, {})).events():
@@ -82,7 +82,7 @@ class _Account:
         self._users = tuple(dict.fromkeys((settings.username, *settings.users)))
         self._now = datetime.now(UTC)
 
-    def events(self) -> Told:
+    def events(self) -> Events:
         for competition in self._competitions():
             yield from self._of_competition(competition)
         for user in self._users:
@@ -109,7 +109,7 @@ class _Account:
                 by_name.competition_name = slug
                 yield service.get_competition(by_name)
 
-    def _of_competition(self, competition: Any) -> Told:
+    def _of_competition(self, competition: Any) -> Events:
         slug, user = _slug(competition), self._settings.username
         known = self._cursor.get("competitions", {}).get(slug, {})
         closed = _utc(competition.deadline) if competition.deadline else None
@@ -118,7 +118,7 @@ class _Account:
         if competition.user_has_entered:
             if not known.get("entered"):
                 known = {**known, "entered": True}
-                yield told.entered(user, slug, competition.title, self._now), self._moved(slug, known)
+                yield told.entered(user, slug, competition.title), self._moved(slug, known)
             for statement, moved in self._submitted(slug, competition.title, known):
                 known = moved
                 yield statement, self._moved(slug, known)
@@ -133,7 +133,7 @@ class _Account:
             if closed < self._now - _SETTLING:
                 yield None, self._moved(slug, {**known, "settled": True})
 
-    def _submitted(self, slug: str, title: str, known: Json) -> Told:
+    def _submitted(self, slug: str, title: str, known: Json) -> Events:
         """Submissions after the last one read, oldest first, up to the first that has no score yet."""
         from kagglesdk.competitions.services.competition_api_service import CompetitionApiClient
         from kagglesdk.competitions.types.competition_api_service import ApiListSubmissionsRequest
@@ -197,16 +197,16 @@ class _Account:
             raise InputError(f"The leaderboard of {slug} is no ZIP with a CSV: {error}", "See it at Kaggle.") from error
         raise InputError(f"The leaderboard of {slug} has over {_MOST_BYTES:,} bytes.", "It is not read.")
 
-    def _published(self, user: str) -> Told:
+    def _published(self, user: str) -> Events:
         """Public notebooks, datasets and models of a user that are new, have a new version, or have won a medal."""
         for kind, url, title, version, votes, languages in _works(self._client, user):
             state = [version.isoformat(), told.medal_by_votes(votes)]
             before = self._cursor.get("published", {}).get(url)
             if state == before:
                 continue
-            at = self._now if before and before[0] == state[0] else version
+            is_new = not before or before[0] != state[0]
             self._cursor = {**self._cursor, "published": {**self._cursor.get("published", {}), url: state}}
-            yield told.published(user, kind, url, title, version, at, votes, languages), self._cursor
+            yield told.published(user, kind, url, title, version, votes, languages, is_new), self._cursor
 
     def _moved(self, slug: str, known: Json) -> Json:
         self._cursor = {**self._cursor, "competitions": {**self._cursor.get("competitions", {}), slug: known}}

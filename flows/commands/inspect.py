@@ -111,12 +111,13 @@ def status(context: typer.Context, as_json: Json = False) -> None:
 
     told = standing(load(context))
     runs = told["runs"]
+    rises = "".join(f"            rising: {Rise(**rise)}\n" for rise in told["rejects_rising"])
     sentence = (
         f"Event log   {told['received']:,} received, {told['backlog']:,} waiting to be landed"
         f"{_seconds(', the oldest for', told['lag_seconds'])}\n"
         f"Lake        {told['files']:,} files, {told['landed_offsets']:,} records accounted for\n"
         f"Rejected    {told['rejected']:,}\n"
-        f"{''.join(f'            rising: {Rise(**rise)}' + chr(10) for rise in told['rejects_rising'])}"
+        f"{rises}"
         f"Published   {told['published_at'] or 'never'}\n"
         f"Last runs   " + ("\n            ".join(_run(run) for run in runs) or "none")
     )

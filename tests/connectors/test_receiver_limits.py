@@ -242,6 +242,12 @@ def test_a_statement_that_meets_a_fault_of_the_store_stops_no_other(
     intake.close()
     assert log.offsets(STATEMENTS)[0].end == 6
     store.close()
+    (tmp_path / "receiver.db").unlink()
+    again = FaultyStore(tmp_path / "receiver.db")  # lost, and read from the log at the next start
+    again.bad = store.bad
+    Intake(log, again).close()
+    assert [again.get(one["id"]) is not None for one in sent] == [True, True, False, True, True]
+    again.close()
     log.close()
 
 

@@ -66,6 +66,7 @@ class Scene:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.ended = threading.Event()
+        self.next_victims: list[str] = []
         self.lander: subprocess.Popen[str] | None = None
         self.serve()
 
@@ -89,7 +90,11 @@ class Scene:
 
     def kill(self, chance: random.Random) -> str:
         """Kill one of the processes, and start it again."""
-        victim = chance.choice(["receiver", "lander", *(["broker"] if self.broker else [])])
+        if not self.next_victims:  # each once in a round, in any order
+            self.next_victims = chance.sample(
+                ["receiver", "lander", *(["broker"] if self.broker else [])], k=3 if self.broker else 2
+            )
+        victim = self.next_victims.pop()
         if victim == "receiver":
             self.receiver.send_signal(signal.SIGKILL)
             self.receiver.wait()

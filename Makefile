@@ -44,6 +44,11 @@ docs: .venv/done ## the dbt docs site, into .proficio/docs
 generated: .venv/done ## write dbt_project/seeds from the default framework, and docs/marts.md
 	$(BIN)/python -m tests.generated
 
+messages: .venv/done ## gather what is to be translated into transforms/locale
+	$(BIN)/pybabel -q extract -F transforms/locale/babel.cfg -k text -k plural:1,2 -k N_ --no-location --sort-output --omit-header -o transforms/locale/messages.pot .
+	for po in transforms/locale/*.po; do $(BIN)/pybabel -q update -i transforms/locale/messages.pot -o $$po -l $$(basename $$po .po) --no-fuzzy-matching --no-wrap; done
+	rm transforms/locale/messages.pot
+
 lock: ## refresh requirements.lock from pyproject.toml
 	$(BIN)/pip-compile --quiet --no-strip-extras --extra dev --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --allow-unsafe --output-file requirements.lock pyproject.toml
 
@@ -51,4 +56,4 @@ clean: ## remove the environment, caches and local data
 	rm -rf .venv .proficio .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info infra/kafka/target bench.json
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help demo test lint format bench kafka docs generated lock clean
+.PHONY: help demo test lint format bench kafka docs generated messages lock clean

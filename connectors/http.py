@@ -2,8 +2,9 @@
 
 import email.utils
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -17,17 +18,28 @@ _TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
 _MOST_BYTES = 50_000_000
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How long one answer is waited for, how long what may pass is tried again (0: not), how many times a second is asked."""
+
+    timeout_seconds: float = 60
+    patience_seconds: float = 600
+    per_second: float | None = None
+
+
 class Api:
     """One API under a base URL. Redirects are not followed, so credentials go nowhere else; TLS is verified."""
 
     def __init__(
         self, base_url: str, auth: httpx.Auth | tuple[str, str] | None = None, headers: Mapping[str, str] | None = None,
-        timeout_seconds: float = 60, patience_seconds: float = 600,
+        pace: Pace = Pace(),
     ) -> None:  # fmt: skip
         self.base_url = base_url.rstrip("/")
-        self._patience = patience_seconds
+        self._patience = pace.patience_seconds
+        self._pause = 1 / pace.per_second if pace.per_second else 0.0
+        self._next_at = 0.0
         self._client = httpx.Client(
-            auth=auth, headers={"User-Agent": "proficio", **(headers or {})}, timeout=timeout_seconds, follow_redirects=False
+            auth=auth, headers={"User-Agent": "proficio", **(headers or {})}, timeout=pace.timeout_seconds, follow_redirects=False
         )  # fmt: skip
 
     def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> tuple[Any, httpx.Headers]:
@@ -40,10 +52,17 @@ class Api:
         return self._ask("GET", f"{self.base_url}/{path}", params=parameters)
 
     def post(
-        self, path: str, form: Mapping[str, Any] | None = None, json: Mapping[str, Any] | None = None
+        self,
+        path: str,
+        form: Mapping[str, Any] | None = None,
+        json: Mapping[str, Any] | None = None,
+        done: Callable[[], bool] = lambda: False,
     ) -> tuple[Any, httpx.Headers]:
-        """The same of a form or of JSON posted, for APIs that are read so; it may be posted again."""
-        return self._ask("POST", f"{self.base_url}/{path}", data=form, json=json)
+        """The same of a form or of JSON posted. Before it is posted again, `done` is asked whether the other side has done it.
+
+        For APIs that are read by posting there is nothing to ask. Where it was done, the answer is None without headers.
+        """
+        return self._ask("POST", f"{self.base_url}/{path}", done, data=form, json=json)
 
     def download(self, path: str, json: Mapping[str, Any]) -> bytes:
         """The bytes that an API answers to JSON posted."""
@@ -66,15 +85,19 @@ class Api:
         """Release connections."""
         self._client.close()
 
-    def _ask(self, method: str, url: str, **what: Any) -> tuple[Any, httpx.Headers]:
-        body, headers = self._patiently(method, url, **what)
+    def _ask(
+        self, method: str, url: str, done: Callable[[], bool] = lambda: False, **what: Any
+    ) -> tuple[Any, httpx.Headers]:
+        body, headers = self._patiently(method, url, done, **what)
         try:
             return orjson.loads(body), headers
         except orjson.JSONDecodeError:
             told = " ".join(body[:100].decode(errors="replace").split())
             raise InputError(f"{_place(url)} does not answer with JSON but {told!r}", "Check the URL.") from None
 
-    def _patiently(self, method: str, url: str, **what: Any) -> tuple[bytes, httpx.Headers]:
+    def _patiently(
+        self, method: str, url: str, done: Callable[[], bool] = lambda: False, **what: Any
+    ) -> tuple[bytes, httpx.Headers]:
         try:
             for attempt in stamina.retry_context(
                 on=_wait,
@@ -85,6 +108,8 @@ class Api:
                 wait_jitter=5,
             ):
                 with attempt:
+                    if attempt.num > 1 and done():
+                        return b"null", httpx.Headers()
                     return self._once(method, url, **what)
         except _Later as later:
             raise UnavailableError(f"{_place(url)} answers {later.status}.", "Try again later.") from None
@@ -95,6 +120,8 @@ class Api:
         raise AssertionError  # the loop returns or raises
 
     def _once(self, method: str, url: str, **what: Any) -> tuple[bytes, httpx.Headers]:
+        time.sleep(max(self._next_at - time.monotonic(), 0))
+        self._next_at = time.monotonic() + self._pause
         with self._client.stream(method, url, **what) as answer:
             status = answer.status_code
             seconds = _told_to_wait(answer.headers)

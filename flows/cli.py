@@ -9,7 +9,7 @@ import typer
 
 from flows.commands import align, framework, inspect, measure, output, people, pipeline, serving, setup
 from flows.commands.demo import demo
-from flows.commands.feedback import feedback
+from flows.commands.feedback import consent, feedback
 from schemas.errors import ProficioError
 
 app = typer.Typer(
@@ -36,7 +36,7 @@ for command in (
     setup.init, setup.doctor, pipeline.ingest, pipeline.pull, pipeline.sources, pipeline.land, pipeline.estimate,
     pipeline.publish, pipeline.run, pipeline.stream, pipeline.replay, pipeline.compact,
     inspect.levels, inspect.rejected, inspect.status,
-    measure.evaluate, measure.calibrate, people.explain, people.gaps, serving.serve, feedback, demo,
+    measure.evaluate, measure.calibrate, people.explain, people.gaps, serving.serve, feedback, consent, demo,
 ):  # fmt: skip
     app.command()(command)
 app.command("next")(people.next_steps)

@@ -31,6 +31,9 @@ from schemas.errors import ProficioError, UnavailableError
 quiet_expected_errors()
 
 
+_WAITING_SECONDS = 30
+
+
 def _transient(_task: Any, _run: Any, state: Any) -> bool:
     """Retry what may pass by itself: a service that was away. Wrong settings and bad data stay wrong."""
     return isinstance(state.result(raise_on_failure=False), UnavailableError)
@@ -161,6 +164,7 @@ def stream(config: str | None = None, seconds: float | None = None) -> dict[str,
 
         publishing_due = feedback_due = True
         telling: Future[None] | None = None
+        told_at = 0.0
         while not stopping.is_set() and (ends is None or time.monotonic() < ends):
             if publishing_due or _has_grown(settings, log):
                 done = micro_batch()
@@ -170,8 +174,9 @@ def stream(config: str | None = None, seconds: float | None = None) -> dict[str,
                 logger().info("micro-batch: %s landed, %s rejected", done["landed"], done["rejected"])
             if telling and telling.done():
                 telling = telling.result()  # a fault of our own ends the flow
-            if feedback_due and telling is None:  # beside: a sink that is slow delays no level
-                feedback_due, telling = False, teller.submit(_tell, settings)
+            waited = time.monotonic() - told_at > _WAITING_SECONDS  # a pause, quiet hours or a hold may have ended
+            if (feedback_due or waited) and telling is None:  # beside: a sink that is slow delays no level
+                feedback_due, told_at, telling = False, time.monotonic(), teller.submit(_tell, settings)
             stopping.wait(settings.stream.interval_seconds)
         run.update(total)
     return total
@@ -180,7 +185,7 @@ def stream(config: str | None = None, seconds: float | None = None) -> dict[str,
 def _tell(settings: Settings) -> None:
     """Tell what changed. A sink that fails now is told at the next change."""
     try:
-        feeding.feedback(settings)
+        feeding.feedback(settings, beside=True)
     except ProficioError as error:
         logger().warning("%s What was not told is told the next time.", error)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from connectors.warehouse import parquet_rows
 from flows.opening import calibration, definitions
-from flows.reading import evidence, levels, published
+from flows.reading import evidence, levels, one_person, published
 from flows.settings import Settings
 from schemas.errors import InputError
 from transforms.calibration import Calibration
@@ -21,14 +21,12 @@ select * exclude (person) from mart where person = $1 order by abs(contribution)
 
 def explain(settings: Settings, person: str, competency: str | None = None) -> list[Explanation]:
     """What made each published level of a person, or the one of a competency (id or name); without one, those with evidence."""
-    rows = levels(settings, person)
-    if len({row["person"] for row in rows}) > 1:
-        raise InputError(f"{person} may be several people.", "Give a mail address, an account or the person's key.")
+    key = one_person(settings, person)
+    rows = levels(settings, key)
     chosen = [row for row in rows if _is_meant(row, competency)]
     if not chosen:
         known = ", ".join(sorted(row["competency"] for row in rows))
         raise InputError(f"There is no competency {competency}.", f"Give one of {known}.")
-    key = rows[0]["person"]
     parts = parquet_rows(published(settings, "mart_explanations"), _PARTS, [key])
     in_use = calibration(settings, definitions(settings).framework)
     pieces = [_piece(row, in_use) for row in evidence(settings, key)]

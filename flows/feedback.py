@@ -1,70 +1,122 @@
 """Feedback: levels that changed are told, each once to each sink; first to the topic competency.levels, which others follow."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
-from itertools import chain, islice
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
+from connectors.consents import EVERY_SINK, said
 from connectors.event_log import EventLog
 from connectors.ledger import Ledger, ledger
-from connectors.sinks import SINKS, Change
-from connectors.sinks.webhook import Webhook
+from connectors.sinks import Change
+from connectors.warehouse import parquet_rows
 from flows.logs import logger
-from flows.opening import event_log, secret
+from flows.opening import event_log, identities
 from flows.settings import Settings
-from schemas.errors import ProficioError
+from flows.sink_states import is_paused, note_failed, note_told
+from flows.sinks import Teller, level_names, sink_named, tellers, topic
+from schemas.errors import ProficioError, SettingsError
+from schemas.policy import EVERYTHING
 from schemas.records import LEVELS
-from transforms.level_records import level_record
 
-Deliver = Callable[[list[Change]], Iterator[tuple[Change, str | None]]]
+Progress = Callable[[int], None]
+QUIET = "quiet hours"
+_REASONS = """
+select person, competency, activity_id, activity_name, outcome, contribution, occurred_at
+from mart where component = 'evidence' and list_contains($1, person || '|' || competency)
+qualify row_number() over (partition by person, competency order by abs(contribution) desc, statement_id) <= 3
+order by abs(contribution) desc
+"""
+_ACCOUNTS = "select person, account from mart where list_contains($1, person) order by first_seen_at, account"
 
 
 @dataclass(frozen=True)
 class Told:
-    """How many levels a sink was told, how many of before were taken back, and how many it refused."""
+    """How many levels a sink was told, how many of before were taken back, how many it refused, and what waits for what."""
 
     sink: str
     told: int = 0
     withdrawn: int = 0
     refused: int = 0
+    waiting: dict[str, int] = field(default_factory=dict)
 
 
 def feedback(
-    settings: Settings, log: EventLog | None = None, progress: Callable[[int], None] = lambda count: None
+    settings: Settings,
+    log: EventLog | None = None,
+    progress: Progress = lambda count: None,
+    now: datetime | None = None,
+    beside: bool = False,
 ) -> list[Told]:
-    """Tell every sink the published levels that changed since it was told, and note it in the ledger.
+    """Tell every sink the published levels that changed since it was told, by its policy, and note it in the ledger.
 
     A sink that fails does not stop the others; what it was not told, it is told the next time. What failed is raised last.
-    Killed between telling and noting, the same is told again, with the same key and id.
+    Killed between telling and noting, the same is told again, with the same key and id, or after a look at what the sink
+    has. `beside` a stream, a sink that failed is left in peace for a while, and not waited for long.
     """
     if log is None:
         with event_log(settings) as opened:
-            return feedback(settings, opened, progress)
-    done: list[Told] = []
-    failed: ProficioError | None = None
-    with ledger(settings.ledger) as book:
-        for sink, deliver in _sinks(settings, log):
+            return feedback(settings, opened, progress, now, beside)
+    moment = now or datetime.now(UTC)
+    sinks = [one for one in tellers(settings, not beside) if not (beside and is_paused(settings, one.name))]
+    done, failed = [], None
+    with ledger(settings.ledger) as book, ThreadPoolExecutor(max(len(sinks), 1), "sink") as pool:
+        done.append(_tell(settings, book, topic(log), progress, moment))
+
+        def tell(sink: Teller) -> Told | ProficioError:
             try:
-                done.append(_tell(settings, book, sink, deliver, progress))
+                with book.another() as own:
+                    told = _tell(settings, own, sink, progress, moment)
             except ProficioError as error:
-                logger().warning("%s was not told all: %s", sink, error)
-                failed = error
+                logger().warning("%s was not told all: %s", sink.name, error)
+                note_failed(settings, sink.name, error)
+                return error
+            note_told(settings, sink.name, {"waiting": told.waiting})
+            return told
+
+        for told in pool.map(tell, sinks):
+            if isinstance(told, ProficioError):
+                failed = told
+            else:
+                done.append(told)
     if failed:
         raise failed
     return done
 
 
-def due(settings: Settings, most: int | None = None) -> list[dict[str, Any]]:
-    """What feedback would tell: the sink, person, competency, the level told before and the one now."""
-    names = ("person", "competency", "told_level", "reported_level", "reported_level_name")
+def due(settings: Settings, most: int | None = None, now: datetime | None = None) -> list[dict[str, Any]]:
+    """What feedback would tell: the sink, person, competency, the level told before and the one now, and what it waits for."""
+    names = ("person", "competency", "told_level", "reported_level", "reported_level_name", "state")
+    moment = now or datetime.now(UTC)
     with ledger(settings.ledger) as book:
         rows = (
-            {"sink": sink, **{name: row[name] for name in names}}
-            for sink in (LEVELS, *(one.name for one in settings.sinks.webhook))
-            for row in chain.from_iterable(book.changes(settings.published / "mart_levels.parquet", sink))
+            {"sink": sink.name, **{name: row[name] for name in names}}
+            for sink in (Teller(LEVELS, EVERYTHING, lambda changes: iter(())), *tellers(settings))
+            if _judge(settings, book, sink, moment)
+            for pieces in book.judged()
+            for row in pieces
         )
         return list(islice(rows, most))
+
+
+def approve(settings: Settings, sink: str | None, person: str | None, now: datetime | None = None) -> dict[str, int]:
+    """Approve the changes that wait for it, of one sink or all, of one person (their key) or all: how many of each sink."""
+    moment = now or datetime.now(UTC)
+    done = {}
+    with ledger(settings.ledger) as book:
+        for one in [sink_named(settings, sink)] if sink else tellers(settings):
+            _judge(settings, book, one, moment)
+            done[one.name] = book.approve(one.name, person, moment)
+    return done
+
+
+def forget(settings: Settings, since: datetime, sink: str | None = None) -> None:
+    """Let sinks be told once more what they were told, and asked again what they refused, from a moment on."""
+    with ledger(settings.ledger) as book:
+        for one in [sink_named(settings, sink)] if sink else tellers(settings):
+            book.forget(one.name, since)
 
 
 def refused(settings: Settings) -> list[dict[str, Any]]:
@@ -73,36 +125,70 @@ def refused(settings: Settings) -> list[dict[str, Any]]:
         return book.refused()
 
 
-def _tell(settings: Settings, book: Ledger, sink: str, deliver: Deliver, progress: Callable[[int], None]) -> Told:
-    done = Told(sink)
-    for rows in book.changes(settings.published / "mart_levels.parquet", sink):
-        heard: list[Change] = []
-        refusals = 0
-        try:
-            for row, reason in deliver(rows):
-                if reason is None:
-                    heard.append(row)
-                else:
-                    refusals += 1
-                    book.note_refused(sink, row, reason)
-                progress(1)
-        finally:
-            if heard:
-                book.note(sink, heard)
-        withdrawn = sum(row["reported_level"] is None for row in heard)
-        done = Told(sink, done.told + len(heard) - withdrawn, done.withdrawn + withdrawn, done.refused + refusals)
+def agreements(settings: Settings, sink: str) -> dict[str, bool]:
+    """Person → whether they agreed to what a sink hears of them: what any of their accounts said last of it or of every sink."""
+    known = identities(settings)
+    return {
+        known.person_key(one.account): one.agreed for one in said(settings.consents) if one.sink in (sink, EVERY_SINK)
+    }
+
+
+def _judge(settings: Settings, book: Ledger, sink: Teller, now: datetime) -> dict[str, int]:
+    levels, agreed = settings.published / "mart_levels.parquet", agreements(settings, sink.name)
+    return book.judge(levels, level_names(settings), sink.name, sink.policy, agreed, now)
+
+
+def _tell(settings: Settings, book: Ledger, sink: Teller, progress: Progress, now: datetime) -> Told:
+    states = _judge(settings, book, sink, now)
+    book.keep_held(sink.name)
+    due_now = states.pop("due", 0)
+    if due_now and sink.policy.is_quiet(now):
+        return Told(sink.name, waiting={**states, QUIET: due_now})
+    done, heard = Told(sink.name, waiting=states), list[Change]()
+    try:
+        for row, reason in sink.deliver(_begun(settings, book, sink)):
+            if reason is None:
+                heard.append(row)
+                gone = row["reported_level"] is None
+                done = replace(done, told=done.told + (not gone), withdrawn=done.withdrawn + gone)
+            else:
+                book.note_refused(sink.name, row, reason, now)
+                done = replace(done, refused=done.refused + 1)
+            if len(heard) >= sink.at_once:
+                book.note(sink.name, heard, now)
+                heard.clear()
+            progress(1)
+    finally:
+        if heard:
+            book.note(sink.name, heard, now)
     return done
 
 
-def _sinks(settings: Settings, log: EventLog) -> Iterator[tuple[str, Deliver]]:
-    yield LEVELS, partial(_append, log)
-    for one in settings.sinks.webhook:
-        key = secret(one.secret_file, "sinks.webhook.secret_file")
-        yield one.name, partial(SINKS["webhook"], Webhook(one.name, one.url, key, one.patience_seconds))
+def _begun(settings: Settings, book: Ledger, sink: Teller) -> Iterator[Change]:
+    """The changes that are due, each noted as begun before a sink hears of it."""
+    for rows in book.judged("due"):
+        for start in range(0, len(rows), sink.at_once):
+            some = rows[start : start + sink.at_once]
+            if sink.personal:
+                _add_persons(settings, some)
+            book.begin(sink.name, some)
+            yield from some
 
 
-def _append(log: EventLog, rows: list[Change]) -> Iterator[tuple[Change, str | None]]:
-    """To the topic, all at once: compacted, the newest of each key counts."""
-    log.append(LEVELS, map(level_record, rows))
-    for row in rows:
-        yield row, None
+def _add_persons(settings: Settings, changes: list[Change]) -> None:
+    """Give changes the accounts of the person and what moved the level most, where it was published."""
+    accounts, reasons = settings.published / "dim_account.parquet", settings.published / "mart_explanations.parquet"
+    if not accounts.exists():
+        raise SettingsError(
+            "dim_account is not published, so no one knows which accounts a person has.",
+            "Take it out of publish.leave_out, and run proficio publish.",
+        )
+    people = sorted({row["person"] for row in changes})
+    of_person = parquet_rows(accounts, _ACCOUNTS, [people])
+    keys = [f"{row['person']}|{row['competency']}" for row in changes]
+    moved = parquet_rows(reasons, _REASONS, [keys]) if reasons.exists() else []
+    for row in changes:
+        row["accounts"] = [one["account"] for one in of_person if one["person"] == row["person"]]
+        row["reasons"] = [
+            one for one in moved if (one["person"], one["competency"]) == (row["person"], row["competency"])
+        ]

@@ -51,6 +51,14 @@ def people(settings: Settings, called: str) -> list[str]:
     return [called.lower(), known.person_key(called), known.person_key(as_account(called)), *_names(settings, called)]
 
 
+def one_person(settings: Settings, called: str) -> str:
+    """The key of the one person who is meant. InputError where nobody is, or several."""
+    found = sorted({row["person"] for row in levels(settings, called)})
+    if len(found) > 1:
+        raise InputError(f"{called} may be several people.", "Give a mail address, an account or the person's key.")
+    return str(found[0])
+
+
 def _names(settings: Settings, name: str | None = None) -> dict[str, str]:
     """The names of people by their keys, of those called `name` or of all; none where dim_person is not published."""
     path = settings.published / "dim_person.parquet"

@@ -1,10 +1,12 @@
 """The settings there are, in one frozen object. Environment variables `PROFICIO_…` stand over what is given."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from schemas.policy import Policy
 
 
 class _Section(BaseModel):
@@ -114,19 +116,47 @@ class SourcesSettings(_Section):
     kaggle: tuple[KaggleSettings, ...] = ()
 
 
-class WebhookSettings(_Section):
-    """An address that is told of levels that changed, and the file with the secret that signs what it is told."""
+class SinkSettings(_Section):
+    """What every sink has: a name, the policy where it is another than that of feedback, how fast and how long it is tried."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,50}$")
+    policy: dict[str, Any] = {}  # fields of Policy that differ from feedback.policy
+    per_second: float | None = Field(None, gt=0)
+    timeout_seconds: float = Field(30, gt=0)
+    patience_seconds: float = Field(600, ge=0)
+
+
+class WebhookSettings(SinkSettings):
+    """An address that is told of levels that changed, and the file with the secret that signs what it is told."""
+
     url: str = Field(pattern=r"^https?://")
     secret_file: Path
-    patience_seconds: float = Field(600, ge=0)
+
+
+class MoodleSinkSettings(SinkSettings):
+    """A Moodle whose learners are rated by its competencies, with the token of the user who rates."""
+
+    url: str = Field(pattern=r"^https?://")
+    token_file: Path
+    framework: str | None = None  # its ID number there; none: competencies of any framework
+    account: Literal["username", "idnumber", "id", "email"] = "username"
+    courses: tuple[int, ...] = ()  # rated in these; none: competencies as such
+    messages: Literal["never", "rises", "changes"] = "never"
+    overwrite_ratings: bool = False  # given by others
 
 
 class SinksSettings(_Section):
     """Who is told of levels that changed, beside the topic competency.levels."""
 
     webhook: tuple[WebhookSettings, ...] = ()
+    moodle: tuple[MoodleSinkSettings, ...] = ()
+
+
+class FeedbackSettings(_Section):
+    """What is told of levels that changed, and where learners find their page."""
+
+    policy: Policy = Policy()
+    page: str = Field("", pattern=r"^(https?://.*[^/])?$")  # address of the learner page as learners reach it
 
 
 class IdentitySettings(_Section):
@@ -183,6 +213,7 @@ class Settings(BaseSettings):
     land: LandSettings = LandSettings()
     sources: SourcesSettings = SourcesSettings()
     receiver: ReceiverSettings = ReceiverSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
     sinks: SinksSettings = SinksSettings()
     stream: StreamSettings = StreamSettings()
     estimate: EstimateSettings = EstimateSettings()
@@ -215,6 +246,11 @@ class Settings(BaseSettings):
     def ledger(self) -> Path:
         """The DuckDB file of what was told to whom."""
         return self.home / "feedback.duckdb"
+
+    @property
+    def consents(self) -> Path:
+        """The SQLite file of who agreed to what."""
+        return self.home / "consents.db"
 
     @property
     def calibrations(self) -> Path:

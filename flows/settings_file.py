@@ -147,10 +147,38 @@ TEMPLATE = """\
 # users = ["grace"]             # whose public notebooks, datasets and models are read besides
 # competitions = ["titanic"]    # in whose final leaderboards they are looked for, besides those the account entered
 
+[feedback]
+# page = "https://proficio.example.org"   # where learners reach what `serve` serves; links lead there
+[feedback.policy]               # of every sink; policy = { … } of a sink stands over it
+# consent = "required"          # or "assumed": told until the person withdraws
+# certainty = 0.6               # probability from which another level than the one told is spoken of
+# hold_days = 0                 # days that it has to hold before
+# hold_evidence = 3             # … or further pieces of evidence; without it, days alone count
+# decreases = true              # whether lower levels are told
+# minimum_evidence_count = 1    # pieces of evidence below which nothing is told
+# minimum_evidence_weight = 0
+# approval = false              # whether a reviewer approves first: proficio feedback --approve
+# quiet_hours = "22:00-07:00"   # when nothing is told
+# time_zone = "UTC"             # … by the clocks of this zone, such as Europe/Berlin
+
+# [[sinks.moodle]]              # one such table for each Moodle whose learners are rated
+# name = "campus"
+# url = "https://moodle.example.org"
+# token_file = "/run/secrets/moodle-token"
+# framework = "generative-ai"   # ID number of the competency framework there; none: any
+# account = "username"          # what an account's name at that Moodle is: or "idnumber", "id", "email"
+# courses = []                  # ids of courses that are rated in; none: competencies as such
+# messages = "never"            # to learners: or "rises", "changes"
+# overwrite_ratings = false     # whether a rating that someone gave by hand may be replaced
+
 # [[sinks.webhook]]             # one such table for each address that is told of levels that changed
 # name = "hr"
 # url = "https://hr.example.org/levels"
 # secret_file = "/run/secrets/hr-webhook"
+# policy = { decreases = false }
+# per_second = 10               # of any sink: how often it is asked at most
+# timeout_seconds = 30          # … how long one answer is waited for
+# patience_seconds = 600        # … how long what may pass is tried again
 
 [receiver]
 # authority_home = "https://w3id.org/proficio/clients"   # homePage of the account that a client is as authority
@@ -177,5 +205,5 @@ TEMPLATE = """\
 # group_share = 0               # how much of a group's work counts for each of its members, 0 to 1
 
 [publish]
-# leave_out = []                # marts that are not published, such as ["dim_person"]
+# leave_out = []                # marts that are not published, such as ["dim_person", "dim_account"]
 """

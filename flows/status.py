@@ -10,6 +10,8 @@ from flows.history import runs
 from flows.land import backlog
 from flows.opening import event_log
 from flows.settings import Settings
+from flows.sink_states import sink_state
+from flows.sinks import tellers
 from schemas.records import STATEMENTS
 
 
@@ -42,5 +44,6 @@ def standing(settings: Settings) -> dict[str, Any]:
             if published.exists()
             else None
         ),
+        "sinks": {sink.name: sink_state(settings, sink.name) for sink in tellers(settings)},
         "runs": runs(settings),
     }

@@ -21,13 +21,17 @@ REFUSALS: list[tuple[Answer, type[Exception], str]] = [
 
 
 class HttpServer:
-    """Answers what `answer` says of a path, headers and body; `url` is where it listens."""
+    """Answers what `answer` says of a path, headers and body; without an answer it hangs up. `url` is where it listens."""
 
-    def __init__(self, answer: Callable[[str, dict[str, str], bytes], Answer]) -> None:
+    def __init__(self, answer: Callable[[str, dict[str, str], bytes], Answer | None]) -> None:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                status, headers, content = answer(self.path, dict(self.headers), body)
+                told = answer(self.path, dict(self.headers), body)
+                if told is None:
+                    self.close_connection = True
+                    return
+                status, headers, content = told
                 self.send_response(status)
                 for name, value in {"Content-Length": str(len(content)), **headers}.items():
                     self.send_header(name, value)

@@ -4,11 +4,11 @@ import base64
 import hmac
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from connectors.http import api
+from connectors.http import Pace, api
 from schemas.errors import InputError
 from transforms.level_events import level_event
 
@@ -20,12 +20,12 @@ class Webhook:
     name: str
     url: str
     secret: str
-    patience_seconds: float = 600
+    pace: Pace = field(default_factory=Pace)
 
 
 def deliver(settings: Webhook, changes: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], str | None]]:
     """Post one event for each change, in their order."""
-    with api(settings.url, patience_seconds=settings.patience_seconds) as remote:
+    with api(settings.url, pace=settings.pace) as remote:
         for change in changes:
             event_id, body = level_event(change, settings.name)
             try:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import jwt
 
-from connectors.http import Api, api
+from connectors.http import Api, Pace, api
 from connectors.sources.several import in_turn
 from schemas.errors import InputError, SettingsError
 from schemas.xapi import Statement
@@ -63,7 +63,7 @@ def events(
             auth = _Installation(where.url, where.access)
         else:
             auth, headers["Authorization"] = None, f"Bearer {where.access}"
-        with api(where.url, auth, headers, patience_seconds=where.patience_seconds) as remote:
+        with api(where.url, auth, headers, pace=Pace(patience_seconds=where.patience_seconds)) as remote:
             for statement, own in _of_repository(remote, repository, cursors.get(where.name, {}).get(repository, {})):
                 cursors[where.name] = {**cursors.get(where.name, {}), repository: own}
                 yield statement, dict(cursors)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from connectors.http import Api, api
+from connectors.http import Api, Pace, api
 from connectors.sources.several import in_turn
 from schemas.errors import InputError
 from schemas.xapi import Statement
@@ -56,7 +56,7 @@ def events(settings: tuple[Kaggle, ...], cursor: Json | None) -> Events:
 
     def of_account(one: Kaggle) -> Events:
         auth, headers = _credentials(one.token)
-        with api(one.url, auth, headers, patience_seconds=one.patience_seconds) as remote:
+        with api(one.url, auth, headers, pace=Pace(patience_seconds=one.patience_seconds)) as remote:
             for statement, own in _Account(one, remote, cursors.get(one.name, {})).events():
                 cursors[one.name] = own
                 yield statement, dict(cursors)

@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from connectors.http import Api, api
+from connectors.http import Api, Pace, api
 from connectors.sources.several import in_turn
 from schemas.errors import InputError
 from schemas.xapi import Statement
@@ -40,7 +40,9 @@ def events(
 
     def of_one(one: Lrs) -> Iterator[tuple[Statement | None, dict[str, Any]]]:
         headers = {"X-Experience-API-Version": "2.0.0" if one.version == "2.0" else "1.0.3"}
-        with api(one.url, (one.username, one.password), headers, patience_seconds=one.patience_seconds) as remote:
+        with api(
+            one.url, (one.username, one.password), headers, pace=Pace(patience_seconds=one.patience_seconds)
+        ) as remote:
             for statement, own in _of_one(remote, one, cursors.get(one.name, {})):
                 cursors[one.name] = own
                 yield statement, dict(cursors)

@@ -3,19 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
-from connectors.http import Api, api
+from connectors.http import Pace, api
+from connectors.moodle import MoodleRefusal, WebServices
 from connectors.sources.several import in_turn
-from schemas.errors import InputError, SettingsError
+from schemas.errors import SettingsError
 from schemas.xapi import Statement
 from transforms import moodle as told
 
 _ANY = "any"  # course that a cursor has no entry for
 _AT_ONCE = 1_000  # learners asked for at once
 _LISTING, _RATINGS = "core_competency_list_course_competencies", "report_competency_data_for_report"
-_DENIED = {"invalidtoken", "accessexception", "servicenotavailable", "servicerequireslogin", "enablewsdescription"}
 
 
 @dataclass(frozen=True)
@@ -29,14 +28,6 @@ class Moodle:
     patience_seconds: float = 600
 
 
-class _Refusal(InputError):
-    """An error that Moodle tells; it comes with HTTP 200."""
-
-    def __init__(self, function: str, answer: dict[str, Any]) -> None:
-        super().__init__(f"Moodle refuses {function}: {str(answer.get('message', answer['exception']))[:300]}", "")
-        self.code = str(answer.get("errorcode", ""))
-
-
 def events(
     settings: tuple[Moodle, ...], cursor: dict[str, Any] | None
 ) -> Iterator[tuple[Statement | None, dict[str, Any]]]:
@@ -48,17 +39,18 @@ def events(
     cursors: dict[str, dict[str, int]] = dict(cursor or {})
 
     def of_one(one: Moodle) -> Iterator[tuple[Statement | None, dict[str, Any]]]:
-        with api(one.url, patience_seconds=one.patience_seconds) as remote:
-            site, now = _call(remote, one, "core_webservice_get_site_info")
+        with api(one.url, pace=Pace(patience_seconds=one.patience_seconds)) as remote:
+            moodle = WebServices(remote, one.token)
+            site, now = moodle.call_at("core_webservice_get_site_info")
             rated = {_LISTING, _RATINGS} <= {function["name"] for function in site.get("functions", ())}
-            for course in _courses(remote, one):
+            for course in _courses(moodle, one):
                 own = cursors.get(one.name, {})
                 since = own.get(str(course["id"]), own.get(_ANY, 0))
                 place = told.Course(site["siteurl"], course)
-                learners = {each["id"]: each for each in _learners(remote, one, place.id)}
-                for statement in _of_course(remote, one, place, learners, since):
+                learners = {each["id"]: each for each in _learners(moodle, place.id)}
+                for statement in _of_course(moodle, place, learners, since):
                     yield statement, dict(cursors)
-                for statement in _ratings(remote, one, place, learners, since, site["userid"]) if rated else ():
+                for statement in _ratings(moodle, place, learners, since, site["userid"]) if rated else ():
                     yield statement, dict(cursors)
                 cursors[one.name] = {**own, str(course["id"]): now}
                 yield None, dict(cursors)
@@ -71,8 +63,8 @@ def cursor_at(settings: tuple[Moodle, ...], moment: datetime) -> dict[str, Any]:
     return {one.name: {_ANY: int(moment.timestamp())} for one in settings}
 
 
-def _courses(remote: Api, settings: Moodle) -> list[dict[str, Any]]:
-    courses, _ = _call(remote, settings, "core_course_get_courses")
+def _courses(moodle: WebServices, settings: Moodle) -> list[dict[str, Any]]:
+    courses = moodle.call("core_course_get_courses")
     chosen = [
         one
         for one in courses
@@ -95,26 +87,24 @@ class _Changed(NamedTuple):
 
 
 def _of_course(
-    remote: Api, settings: Moodle, course: told.Course, learners: dict[int, dict[str, Any]], since: int
+    moodle: WebServices, course: told.Course, learners: dict[int, dict[str, Any]], since: int
 ) -> Iterator[Statement]:
-    changed = _changes(remote, settings, course.id, since)
-    contents, _ = _call(remote, settings, "core_course_get_contents", courseid=course.id)
+    changed = _changes(moodle, course.id, since)
+    contents = moodle.call("core_course_get_contents", courseid=course.id)
     modules = {module["id"]: module for section in contents for module in section["modules"]}
     quizzes = {module["instance"]: module for module in modules.values() if module["modname"] == "quiz"}
     for attempt in changed.attempts:
         try:
-            review, _ = _call(remote, settings, "mod_quiz_get_attempt_review", attemptid=attempt)
-        except _Refusal:
+            review = moodle.call("mod_quiz_get_attempt_review", attemptid=attempt)
+        except MoodleRefusal:
             continue  # not finished yet, or taken away since: it comes again when it changes
         learner, quiz = learners.get(review["attempt"]["userid"]), quizzes.get(review["attempt"]["quiz"])
         if learner and quiz:
             yield from told.attempt(course, quiz, learner, review)
-    yield from _grades(remote, settings, course, learners, since)
+    yield from _grades(moodle, course, learners, since)
     for learner in learners.values():
         if changed.anything or not since or learner.get("lastcourseaccess", 0) >= since:
-            statuses, _ = _call(
-                remote,
-                settings,
+            statuses = moodle.call(
                 "core_completion_get_activities_completion_status",
                 courseid=course.id,
                 userid=learner["id"],
@@ -124,8 +114,8 @@ def _of_course(
                     yield from told.completion(course, modules[status["cmid"]], learner, status)
 
 
-def _changes(remote: Api, settings: Moodle, course: int, since: int) -> _Changed:
-    answer, _ = _call(remote, settings, "core_course_get_updates_since", courseid=course, since=max(since, 1))
+def _changes(moodle: WebServices, course: int, since: int) -> _Changed:
+    answer = moodle.call("core_course_get_updates_since", courseid=course, since=max(since, 1))
     attempts = {
         attempt
         for instance in answer["instances"]
@@ -136,11 +126,11 @@ def _changes(remote: Api, settings: Moodle, course: int, since: int) -> _Changed
     return _Changed(sorted(attempts), bool(answer["instances"]))
 
 
-def _learners(remote: Api, settings: Moodle, course: int) -> Iterator[dict[str, Any]]:
+def _learners(moodle: WebServices, course: int) -> Iterator[dict[str, Any]]:
     start = 0
     while True:
         paging = [{"name": "limitfrom", "value": start}, {"name": "limitnumber", "value": _AT_ONCE}]
-        users, _ = _call(remote, settings, "core_enrol_get_enrolled_users", courseid=course, options=paging)
+        users = moodle.call("core_enrol_get_enrolled_users", courseid=course, options=paging)
         yield from users
         if len(users) < _AT_ONCE:
             return
@@ -148,16 +138,14 @@ def _learners(remote: Api, settings: Moodle, course: int) -> Iterator[dict[str, 
 
 
 def _grades(
-    remote: Api, settings: Moodle, course: told.Course, learners: dict[int, dict[str, Any]], since: int
+    moodle: WebServices, course: told.Course, learners: dict[int, dict[str, Any]], since: int
 ) -> Iterator[Statement]:
     # Without includenotenrolledcourses a token whose user is not enrolled gets a warning in place of assignments.
-    answer, _ = _call(
-        remote, settings, "mod_assign_get_assignments", courseids=[course.id], includenotenrolledcourses=1
-    )
+    answer = moodle.call("mod_assign_get_assignments", courseids=[course.id], includenotenrolledcourses=1)
     assignments = {one["id"]: one for each in answer["courses"] for one in each["assignments"]}
     if not assignments:
         return
-    answer, _ = _call(remote, settings, "mod_assign_get_grades", assignmentids=sorted(assignments), since=since)
+    answer = moodle.call("mod_assign_get_grades", assignmentids=sorted(assignments), since=since)
     for graded in answer["assignments"]:
         for grade in graded["grades"]:
             if grade["userid"] in learners:
@@ -165,49 +153,22 @@ def _grades(
 
 
 def _ratings(
-    remote: Api, settings: Moodle, course: told.Course, learners: dict[int, dict[str, Any]], since: int, own: int
+    moodle: WebServices, course: told.Course, learners: dict[int, dict[str, Any]], since: int, own: int
 ) -> Iterator[Statement]:
     """What teachers rated since, in a course that has competencies. Moodle tells of no change: each learner is asked for.
 
     What the token's own user rated (`own`) is left out: it is what proficio says, and no evidence of it.
     """
     try:
-        competencies, _ = _call(remote, settings, _LISTING, id=course.id)
-    except _Refusal:
+        competencies = moodle.call(_LISTING, id=course.id)
+    except MoodleRefusal:
         return  # competencies are switched off there, or the token's user may not see them
     for learner in learners.values() if competencies else ():
         try:
-            report, _ = _call(remote, settings, _RATINGS, courseid=course.id, userid=learner["id"], moduleid=0)
-        except _Refusal:
+            report = moodle.call(_RATINGS, courseid=course.id, userid=learner["id"], moduleid=0)
+        except MoodleRefusal:
             continue  # a teacher, say, who is enrolled and not rated
         for given in report["usercompetencies"]:
             rated = given["usercompetencycourse"]
             if int(rated.get("timemodified") or 0) >= max(since, 1) and rated.get("usermodified") != own:
                 yield from told.rating(course, learner, given)
-
-
-def _call(remote: Api, settings: Moodle, function: str, **arguments: Any) -> tuple[Any, int]:
-    """The answer of a web service function, and when it was given (seconds since 1970, by Moodle's clock)."""
-    form = {"wstoken": settings.token, "wsfunction": function, "moodlewsrestformat": "json", **_flat("", arguments)}
-    answer, headers = remote.post("webservice/rest/server.php", form)
-    if isinstance(answer, dict) and "exception" in answer:
-        refusal = _Refusal(function, answer)
-        if refusal.code in _DENIED:
-            raise SettingsError(
-                f"{refusal} ({refusal.code})",
-                "Make a token whose service holds the functions that docs/sources/moodle.md lists.",
-            )
-        raise refusal
-    date = headers.get("date")
-    return answer, int(parsedate_to_datetime(date).timestamp()) if date else 0
-
-
-def _flat(name: str, value: Any) -> dict[str, str]:
-    """Nested arguments as Moodle's REST server reads them: a[0][b]=…"""
-    if isinstance(value, dict):
-        pairs = [(f"{name}[{key}]" if name else key, one) for key, one in value.items()]
-    elif isinstance(value, list):
-        pairs = [(f"{name}[{number}]", one) for number, one in enumerate(value)]
-    else:
-        return {name: str(value)}
-    return {key: text for place, one in pairs for key, text in _flat(place, one).items()}

@@ -112,6 +112,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     told = standing(load(context))
     runs = told["runs"]
     rises = "".join(f"            rising: {Rise(**rise)}\n" for rise in told["rejects_rising"])
+    sinks = "".join(f"Sink        {name}: {_sink(state)}\n" for name, state in told["sinks"].items())
     sentence = (
         f"Event log   {told['received']:,} received, {told['backlog']:,} waiting to be landed"
         f"{_seconds(', the oldest for', told['lag_seconds'])}\n"
@@ -119,6 +120,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         f"Rejected    {told['rejected']:,}\n"
         f"{rises}"
         f"Published   {told['published_at'] or 'never'}\n"
+        f"{sinks}"
         f"Last runs   " + ("\n            ".join(_run(run) for run in runs) or "none")
     )
     say(told, as_json, sentence)
@@ -126,6 +128,16 @@ def status(context: typer.Context, as_json: Json = False) -> None:
 
 def _seconds(text: str, seconds: float | None) -> str:
     return "" if seconds is None else f"{text} {seconds:,.0f} s"
+
+
+def _sink(state: dict[str, Any]) -> str:
+    if not state:
+        return "was told nothing yet"
+    said = [f"told {state['told_at']}"] if "told_at" in state else []
+    said += [f"{count:,} {name}" for name, count in state.get("waiting", {}).items()]
+    if state["failures"]:
+        said.append(f"failed {state['failures']} times, tried again from {state['paused_until']}: {state['error']}")
+    return ", ".join(said)
 
 
 def _run(run: dict[str, Any]) -> str:

@@ -140,7 +140,13 @@ def test_a_webhook_hears_each_change_signed_and_once(pipeline: Pipeline, tmp_pat
     (tmp_path / "secret").write_text(SECRET)
 
     def listening(name: str, patience: float = 30) -> Settings:
-        hook = WebhookSettings(name=name, url=listener.url, secret_file=tmp_path / "secret", patience_seconds=patience)
+        hook = WebhookSettings(
+            name=name,
+            url=listener.url,
+            secret_file=tmp_path / "secret",
+            patience_seconds=patience,
+            policy={"consent": "assumed"},
+        )
         return pipeline.settings.model_copy(update={"sinks": SinksSettings(webhook=(hook,))})
 
     take(
@@ -161,7 +167,7 @@ def test_a_webhook_hears_each_change_signed_and_once(pipeline: Pipeline, tmp_pat
     assert first["subject"] == f"{first['data']['person']}|{first['data']['competency']}"
     assert "not this one" in refused(hr)[0]["reason"]
     listener.events.clear()
-    assert feedback(hr)[1] == Told("hr")  # neither what it heard nor what it refused
+    assert feedback(hr)[1] == Told("hr", waiting={"refused before": 1})  # neither what it heard nor what it refused
     assert listener.events == []
     # One that does not answer stops no other, and hears the rest later.
     late = listening("late", patience=0)

@@ -1,4 +1,4 @@
--- Names and addresses stand here and in no other mart: leave it out (publish.leave_out), and the others are pseudonymous.
+-- Names and addresses stand here and in dim_account alone: leave both out (publish.leave_out), and the others are pseudonymous.
 select
     person,
     person_name,

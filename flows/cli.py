@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands import align, framework, inspect, measure, output, people, pipeline, serving, setup
+from flows.commands import align, framework, inspect, measure, moodle, output, people, pipeline, serving, setup
 from flows.commands.demo import demo
 from flows.commands.feedback import consent, feedback
 from schemas.errors import ProficioError
@@ -43,6 +43,7 @@ app.command("next")(people.next_steps)
 app.add_typer(align.app, name="align")
 app.add_typer(serving.app, name="clients")
 app.add_typer(framework.app, name="framework")
+app.add_typer(moodle.app, name="moodle")
 
 
 def main() -> None:

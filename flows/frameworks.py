@@ -8,14 +8,18 @@ from typing import Any
 
 import yaml
 
+from connectors.http import api
 from connectors.lake import storage_errors
-from flows.opening import definitions, read_definitions
+from connectors.moodle import WebServices
+from connectors.moodle_framework import SetUp, set_up
+from flows.opening import definitions, read_definitions, secret
 from flows.settings import Settings
 from schemas.definitions import Definitions
-from schemas.errors import InputError
+from schemas.errors import InputError, SettingsError
 from schemas.framework import Framework
 from transforms.framework_case import from_case, identifiers, to_case
 from transforms.framework_csv import from_csv, to_csv
+from transforms.framework_moodle import to_moodle_csv
 
 CASE = "case.json"  # the package that a framework was imported from, as it came
 
@@ -68,6 +72,23 @@ def export_framework(settings: Settings, target: Path) -> Path:
             for one in (folder or Path(str(files("schemas").joinpath("generative_ai")))).glob("*.yaml"):
                 (target / one.name).write_bytes(one.read_bytes())
     return target
+
+
+def moodle_csv(settings: Settings, target: Path) -> None:
+    """Write the framework in use as the table that Moodle imports."""
+    with storage_errors(target):
+        target.write_text(to_moodle_csv(definitions(settings).framework), "utf-8")
+
+
+def set_up_moodle(settings: Settings, name: str | None, scale: int | None) -> SetUp:
+    """Make the framework in the Moodle that a sink of the settings tells. SettingsError where that is none or several."""
+    chosen = [one for one in settings.sinks.moodle if name in (None, one.name)]
+    if len(chosen) != 1:
+        known = ", ".join(one.name for one in settings.sinks.moodle) or "none"
+        raise SettingsError(f"Expected one Moodle sink; the settings have {known}.", "Name one: --sink NAME.")
+    token = secret(chosen[0].token_file, "sinks.moodle.token_file")
+    with api(chosen[0].url) as remote:
+        return set_up(WebServices(remote, token), definitions(settings).framework, scale)
 
 
 def framework_yaml(framework: Framework) -> str:

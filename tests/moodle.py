@@ -117,6 +117,12 @@ class Moodle:
 
     def _core_competency_create_competency(self, form: dict[str, str]) -> Any:
         given = {key[len("competency[") : -1]: value for key, value in form.items()}
+        assert int(given["competencyframeworkid"]) == self.frameworks[-1]["id"]
+        assert int(given["parentid"]) == 0 or int(given["parentid"]) in self.competencies
+        if given["idnumber"] in self.competencies.values():
+            return _error(
+                "core\\invalid_persistent_exception", "invalidpersistenterror", "Error: the ID number is already in use"
+            )
         self.competencies[len(self.competencies) + 1] = given["idnumber"]
         return {"id": len(self.competencies), **given}
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from connectors.http import Pace, api
 from connectors.moodle import MoodleRefusal, WebServices
+from connectors.moodle_framework import competencies, frameworks, values_of_scale
 from schemas.errors import SettingsError
 from transforms.languages import language_of
 from transforms.level_words import message, note
@@ -193,23 +194,17 @@ def _own_id(moodle: WebServices) -> int | None:
 
 
 def _competencies(moodle: WebServices, framework: str | None) -> dict[str, _Competency]:
-    frameworks = moodle.call(
-        "core_competency_list_competency_frameworks", sort="shortname", order="ASC", skip=0, limit=0,
-        context={"contextlevel": "system"}, includes="children", onlyvisible=1, query="",
-    )  # fmt: skip
-    chosen = [one for one in frameworks if framework in (None, one["idnumber"])]
+    there = frameworks(moodle)
+    chosen = [one for one in there if framework in (None, one["idnumber"])]
     if not chosen:
-        known = ", ".join(one["idnumber"] for one in frameworks) or "none"
+        known = ", ".join(one["idnumber"] for one in there) or "none"
         raise SettingsError(
             f"Moodle has no competency framework with the ID number {framework or 'of any kind'}; it has {known}.",
             "Make it: proficio moodle setup; or name another in sinks.moodle.framework.",
         )
     found: dict[str, _Competency] = {}
     for one in chosen:
-        filters = [{"column": "competencyframeworkid", "value": one["id"]}]
-        for competency in moodle.call(
-            "core_competency_list_competencies", filters=filters, sort="shortname", order="ASC", skip=0, limit=0
-        ):
+        for competency in competencies(moodle, one["id"]):
             scale = competency if competency["scaleid"] else one
             values = len(re.findall(r'"id":', str(scale["scaleconfiguration"])))
             if competency["idnumber"] in found:
@@ -222,11 +217,11 @@ def _competencies(moodle: WebServices, framework: str | None) -> dict[str, _Comp
 
 
 def _grades(moodle: WebServices, competency: _Competency, levels: tuple[str, ...]) -> dict[int, int]:
-    try:
-        values = [one["name"] for one in moodle.call("core_competency_get_scale_values", scaleid=competency.scale)]
-    except MoodleRefusal:  # not among the functions of the token's service: as many values as levels are the levels
-        values = list(levels[1:]) if competency.values == len(levels) - 1 else []
-    places = {value.strip().lower(): place for place, value in enumerate(values, start=1)}
+    values = values_of_scale(moodle, competency.scale)
+    if values is None and competency.values == len(levels) - 1:
+        values = list(levels[1:])  # unseen: as many values as levels are the levels
+    values = values or []
+    places = {value.lower(): place for place, value in enumerate(values, start=1)}
     found = {level: places[name.lower()] for level, name in enumerate(levels) if name.lower() in places}
     if missing := [name for name in levels[1:] if name.lower() not in places]:
         raise SettingsError(

@@ -1,8 +1,10 @@
 """The Moodle sink: the right rating, once, whatever fails; never over a human's; messages to those who are to have them."""
 
+import csv
 import json
 import random
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,13 @@ import stamina
 
 from connectors.consents import say
 from flows.feedback import feedback, forget, refused
+from flows.frameworks import set_up_moodle
+from flows.opening import definitions
 from flows.settings import FeedbackSettings, MoodleSinkSettings, Settings, SinksSettings
 from schemas.errors import SettingsError, UnavailableError
 from schemas.policy import Policy
 from tests.conftest import SHARED
+from tests.home import Home
 from tests.levels import START, level, publish_levels
 from tests.moodle import OWN, TOKEN, Moodle
 
@@ -272,6 +277,39 @@ def test_each_is_rated_and_written_to_once_whatever_fails(moodle: Moodle, tmp_pa
     by_user = [one["userid"] for one in moodle.evidence]
     assert len(by_user) == len(moodle.messages) == sum(expected.values())
     assert moodle.evidence[0]["actionuserid"] == OWN
+
+
+@pytest.mark.usefixtures("without_waiting")
+def test_the_framework_is_set_up_once_whatever_fails(moodle: Moodle, tmp_path: Path) -> None:
+    settings = rating(moodle, tmp_path, framework="generative-ai")
+    moodle.scales = {2: ("Not yet competent", "Competent"), 5: moodle.scales[5]}
+    ids = [one.id for group in definitions(settings).framework.groups for one in (group, *group.competencies)]
+    turn = cycle(["after", None, None, "before", None])
+    moodle.fault = lambda function: next(turn)
+    done = set_up_moodle(settings, None, None)
+    assert (done.made, done.there, done.scale) == (len(ids), 0, 5)
+    assert list(moodle.competencies.values()) == ids
+    assert set_up_moodle(settings, "campus", None).made == 0
+    moodle.fault = lambda function: None
+    moodle.enrol("ada")
+    publish_levels(settings, [level("mailto:ada@example.org", 2)])
+    assert feedback(settings)[1].told == 1
+
+
+def test_a_scale_that_is_missing_is_told(moodle: Moodle, home: Home) -> None:
+    moodle.scales, moodle.frameworks = {2: ("Not yet competent", "Competent")}, []
+    (home.folder / "token").write_text(TOKEN)
+    assert "the settings have none" in home("moodle", "setup", expect=3)
+    with (home.folder / "proficio.toml").open("a") as file:
+        file.write(f'\n[[sinks.moodle]]\nname = "campus"\nurl = "{moodle.url}"\ntoken_file = "token"\n')
+    told = home("moodle", "setup", expect=4)
+    assert "no scale with the values Beginner, Intermediate, Advanced, Master" in told
+    home("moodle", "setup", "--csv", "framework.csv")
+    rows = list(csv.DictReader((home.folder / "framework.csv").read_text("utf-8").splitlines()))
+    assert rows[0]["Scale values"] == "Beginner,Intermediate,Advanced,Master"
+    assert json.loads(rows[0]["Scale configuration"])[1] == {"id": 1, "scaledefault": 1, "proficient": 0}
+    assert len([row for row in rows if row["Parent ID number"]]) == 14
+    assert {row["Parent ID number"] for row in rows} <= {row["ID number"] for row in rows} | {""}
 
 
 def test_the_default_policy_asks_for_consent() -> None:

@@ -72,6 +72,12 @@ class Api:
         """Post a body to the base URL itself. It may be posted again, so what hears it must know one that comes twice."""
         self._patiently("POST", self.base_url, content=body, headers=headers)
 
+    def exchange(
+        self, method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[bytes, httpx.Headers]:
+        """What is answered to a request to a whole address, with credentials of its own in the headers; it may be asked again."""
+        return self._patiently(method, url, content=body, headers=headers)
+
     def follow(self, link: str) -> tuple[Any, httpx.Headers]:
         """The same of a link that an answer gave, relative or not. InputError where it leads to another host."""
         url = urljoin(self.base_url + "/", link)

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from connectors.warehouse import connected
+from connectors.warehouse import connected, dictionaries
 from schemas.errors import InputError
 from schemas.policy import Policy
 
@@ -217,7 +217,7 @@ class Ledger:
 
     def refused(self) -> list[dict[str, Any]]:
         """What sinks refuse, newest first."""
-        return _dicts(self._connection.execute("from refused order by refused_at desc, person, competency"))
+        return dictionaries(self._connection.execute("from refused order by refused_at desc, person, competency"))
 
     def approve(self, sink: str, person: str | None, now: datetime) -> int:
         """Approve what was judged last and waits for it, of one person or of all; how many changes."""
@@ -258,17 +258,12 @@ class Ledger:
             self._connection.execute("commit")
 
     def _rows(self, start: int, state: str | None) -> list[dict[str, Any]]:
-        return _dicts(
+        return dictionaries(
             self._connection.execute(
                 "select rowid as place, * from judged where rowid >= $start and ($state is null or state = $state) "
                 "order by rowid limit $most", {"start": start, "state": state, "most": _AT_ONCE},
             )
         )  # fmt: skip
-
-
-def _dicts(cursor: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
-    names = [column[0] for column in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 _NOTED = pa.schema([("person", pa.string()), ("competency", pa.string()), ("reported_level", pa.int32())])

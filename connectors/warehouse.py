@@ -220,14 +220,22 @@ def frame(database: Path, query: str) -> pd.DataFrame:
 
 
 def parquet_rows(path: Path, query: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
-    """The rows of a query on one Parquet file, there called `mart`, as dictionaries."""
-    with lake.readable(path):
-        table = pq.read_table(path, memory_map=True)
+    """The rows of a query on one Parquet file, there called `mart`, as dictionaries. StorageError where it is damaged."""
+    name = str(path).replace("'", "''")
     with duckdb.connect() as connection:
-        connection.register("mart", table)
-        cursor = connection.execute(f"set TimeZone = 'UTC'; {query}", parameters)
-        names = [column[0] for column in cursor.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        try:
+            connection.execute(f"set TimeZone = 'UTC'; create view mart as from read_parquet('{name}')")
+            return dictionaries(connection.execute(query, parameters))
+        except (duckdb.IOException, duckdb.InvalidInputException) as error:
+            raise StorageError(
+                f"{path} cannot be read as Parquet: {error}"[:500], "Write it again: proficio publish."
+            ) from error
+
+
+def dictionaries(cursor: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """The rows of a result as dictionaries."""
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def _statements(files: Sequence[lake.LakeFile]) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands import align, framework, inspect, measure, moodle, output, people, pipeline, serving, setup
+from flows.commands import align, framework, inspect, lti, measure, moodle, output, people, pipeline, serving, setup
 from flows.commands.demo import demo
 from flows.commands.feedback import consent, feedback
 from schemas.errors import ProficioError
@@ -36,13 +36,14 @@ for command in (
     setup.init, setup.doctor, pipeline.ingest, pipeline.pull, pipeline.sources, pipeline.land, pipeline.estimate,
     pipeline.publish, pipeline.run, pipeline.stream, pipeline.replay, pipeline.compact,
     inspect.levels, inspect.rejected, inspect.status,
-    measure.evaluate, measure.calibrate, people.explain, people.gaps, serving.serve, feedback, consent, demo,
+    measure.evaluate, measure.calibrate, people.explain, people.gaps, serving.serve, feedback, consent, lti.link, demo,
 ):  # fmt: skip
     app.command()(command)
 app.command("next")(people.next_steps)
 app.add_typer(align.app, name="align")
 app.add_typer(serving.app, name="clients")
 app.add_typer(framework.app, name="framework")
+app.add_typer(lti.app, name="lti")
 app.add_typer(moodle.app, name="moodle")
 
 

@@ -1,7 +1,6 @@
 """Why a level is what it is, and what would change it: from the published marts, by the reference estimator."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +12,7 @@ from schemas.errors import InputError
 from transforms.calibration import Calibration
 from transforms.estimator import Evidence, estimate, fold
 from transforms.explanation import Explanation
+from transforms.published_evidence import as_evidence, parameters_for
 
 _PARTS = """
 select * exclude (person) from mart where person = $1 order by abs(contribution) desc, statement_id
@@ -29,7 +29,7 @@ def explain(settings: Settings, person: str, competency: str | None = None) -> l
         raise InputError(f"There is no competency {competency}.", f"Give one of {known}.")
     parts = parquet_rows(published(settings, "mart_explanations"), _PARTS, [key])
     in_use = calibration(settings, definitions(settings).framework)
-    pieces = [_piece(row, in_use) for row in evidence(settings, key)]
+    pieces = [as_evidence(row, in_use) for row in evidence(settings, key)]
     return [
         Explanation(
             row,
@@ -46,18 +46,9 @@ def _is_meant(row: dict[str, Any], competency: str | None) -> bool:
     return competency.lower() in (row["competency"], row["competency_name"].lower())
 
 
-def _piece(row: dict[str, Any], in_use: Calibration) -> Evidence:
-    """A published piece of evidence, which counts as it stands there."""
-    return Evidence(
-        row["competency"], row["activity_id"], row["difficulty"], row["outcome"], row["weight"], row["occurred_at"],
-        row["statement_id"], row["slope"], row["guess"], row["slip"],
-        in_use.practice_of(row["competency"]), repeats=row["statement_id"],
-    )  # fmt: skip
-
-
 def _changes(competency: str, pieces: list[Evidence], in_use: Calibration) -> Iterable[dict[str, Any]]:
     """What one more graded activity at each level would make of the level, done well or not, right after the newest."""
-    parameters = replace(in_use.parameters, slope=1.0)  # the slopes of published evidence hold it already
+    parameters = parameters_for(in_use)
     newest = max((piece.occurred_at for piece in pieces), default=None)
     if newest is None:
         return

@@ -93,7 +93,7 @@ def due(settings: Settings, most: int | None = None, now: datetime | None = None
     with ledger(settings.ledger) as book:
         rows = (
             {"sink": sink.name, **{name: row[name] for name in names}}
-            for sink in (Teller(LEVELS, EVERYTHING, lambda changes: iter(())), *tellers(settings))
+            for sink in (Teller(LEVELS, "topic", EVERYTHING, lambda changes: iter(())), *tellers(settings))
             if _judge(settings, book, sink, moment)
             for pieces in book.judged()
             for row in pieces

@@ -13,8 +13,12 @@ from connectors.receiver.intake import Intake
 from connectors.receiver.store import StatementStore
 from connectors.receiver.webhooks import Deliveries, GitHubWebhook
 from flows.opening import event_log, own_key, repairs, secret
+from flows.pages import routes
 from flows.settings import Settings
 from schemas.errors import UnavailableError
+from schemas.xapi import Statement
+
+_PAGES = "pages"  # the source of statements that pages make
 
 
 def clients(settings: Settings) -> Clients:
@@ -69,9 +73,11 @@ def serve(settings: Settings, host: str, port: int, tell: Callable[[str], None])
                 repaired_clients=chosen.repaired_clients,
                 github=_github(settings),
             )
+            app = application(receiver)
+            app.router.routes += routes(settings, lambda one: _keep(intake, chosen.authority_home, one))
             tell(f"The receiver listens on http://{host}:{bound.getsockname()[1]}/xapi/; Ctrl-C ends it.")
             config = uvicorn.Config(
-                application(receiver),
+                app,
                 http=impatient(chosen.head_seconds),
                 log_level="warning",
                 access_log=False,
@@ -82,6 +88,12 @@ def serve(settings: Settings, host: str, port: int, tell: Callable[[str], None])
                 h11_max_incomplete_event_size=65_536,
             )
             uvicorn.Server(config).run([bound])
+
+
+def _keep(intake: Intake, authority_home: str, statement: Statement) -> None:
+    """Take in a statement that a page made."""
+    authority = {"objectType": "Agent", "account": {"homePage": authority_home, "name": _PAGES}}
+    intake.submit([statement], _PAGES, authority, "1.0.3").result()
 
 
 @contextmanager

@@ -145,18 +145,30 @@ class MoodleSinkSettings(SinkSettings):
     overwrite_ratings: bool = False  # given by others
 
 
+class LtiSinkSettings(SinkSettings):
+    """The platforms that the tool is registered at: scores in the courses that it was launched from."""
+
+
 class SinksSettings(_Section):
     """Who is told of levels that changed, beside the topic competency.levels."""
+
+    lti: tuple[LtiSinkSettings, ...] = Field((), max_length=1)
 
     webhook: tuple[WebhookSettings, ...] = ()
     moodle: tuple[MoodleSinkSettings, ...] = ()
 
 
 class FeedbackSettings(_Section):
-    """What is told of levels that changed, and where learners find their page."""
+    """What is told of levels that changed."""
 
     policy: Policy = Policy()
-    page: str = Field("", pattern=r"^(https?://.*[^/])?$")  # address of the learner page as learners reach it
+
+
+class PagesSettings(_Section):
+    """The pages of learners and instructors, which `serve` serves."""
+
+    url: str = Field("", pattern=r"^(https?://.*[^/])?$")  # where browsers reach it; none: there are no pages
+    title: str = "proficio"
 
 
 class IdentitySettings(_Section):
@@ -214,6 +226,7 @@ class Settings(BaseSettings):
     sources: SourcesSettings = SourcesSettings()
     receiver: ReceiverSettings = ReceiverSettings()
     feedback: FeedbackSettings = FeedbackSettings()
+    pages: PagesSettings = PagesSettings()
     sinks: SinksSettings = SinksSettings()
     stream: StreamSettings = StreamSettings()
     estimate: EstimateSettings = EstimateSettings()
@@ -251,6 +264,11 @@ class Settings(BaseSettings):
     def consents(self) -> Path:
         """The SQLite file of who agreed to what."""
         return self.home / "consents.db"
+
+    @property
+    def lti(self) -> Path:
+        """The SQLite file of platforms and launches."""
+        return self.home / "lti.db"
 
     @property
     def calibrations(self) -> Path:

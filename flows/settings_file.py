@@ -147,8 +147,10 @@ TEMPLATE = """\
 # users = ["grace"]             # whose public notebooks, datasets and models are read besides
 # competitions = ["titanic"]    # in whose final leaderboards they are looked for, besides those the account entered
 
-[feedback]
-# page = "https://proficio.example.org"   # where learners reach what `serve` serves; links lead there
+[pages]
+# url = "https://proficio.example.org"     # where browsers reach `proficio serve`; without it there are no pages
+# title = "proficio"
+
 [feedback.policy]               # of every sink; policy = { … } of a sink stands over it
 # consent = "required"          # or "assumed": told until the person withdraws
 # certainty = 0.6               # probability from which another level than the one told is spoken of
@@ -160,6 +162,9 @@ TEMPLATE = """\
 # approval = false              # whether a reviewer approves first: proficio feedback --approve
 # quiet_hours = "22:00-07:00"   # when nothing is told
 # time_zone = "UTC"             # … by the clocks of this zone, such as Europe/Berlin
+
+# [[sinks.lti]]                 # scores in the courses that the LTI tool was launched from; platforms: proficio lti
+# name = "lti"
 
 # [[sinks.moodle]]              # one such table for each Moodle whose learners are rated
 # name = "campus"

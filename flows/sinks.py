@@ -9,11 +9,13 @@ from pydantic import ValidationError
 
 from connectors.event_log import EventLog
 from connectors.http import Pace
+from connectors.lti.store import LtiStore
 from connectors.sinks import SINKS, Change
+from connectors.sinks.lti import LtiSink
 from connectors.sinks.moodle import MoodleSink
 from connectors.sinks.webhook import Webhook
 from flows.opening import definitions, secret
-from flows.settings import MoodleSinkSettings, Settings, SinkSettings, WebhookSettings
+from flows.settings import LtiSinkSettings, MoodleSinkSettings, Settings, SinkSettings, WebhookSettings
 from schemas.errors import SettingsError
 from schemas.policy import EVERYTHING, Policy
 from schemas.records import LEVELS
@@ -24,9 +26,10 @@ PATIENCE_BESIDE = 5.0  # seconds that a sink is waited for where others wait beh
 
 
 class Teller(NamedTuple):
-    """A sink as it is told: see connectors.sinks.Sink for the last three."""
+    """A sink as it is told: see connectors.sinks.Sink for the last two."""
 
     name: str
+    kind: str
     policy: Policy
     deliver: Callable[[Iterable[Change]], Iterator[tuple[Change, str | None]]]
     personal: bool = False
@@ -35,7 +38,7 @@ class Teller(NamedTuple):
 
 def topic(log: EventLog) -> Teller:
     """The topic competency.levels, which is told everything, at once."""
-    return Teller(LEVELS, EVERYTHING, partial(_append, log))
+    return Teller(LEVELS, "topic", EVERYTHING, partial(_append, log))
 
 
 def tellers(settings: Settings, patiently: bool = True) -> list[Teller]:
@@ -46,7 +49,9 @@ def tellers(settings: Settings, patiently: bool = True) -> list[Teller]:
             patience = one.patience_seconds if patiently else min(one.patience_seconds, PATIENCE_BESIDE)
             of = _OF[kind](settings, one, Pace(one.timeout_seconds, patience, one.per_second))
             found.append(
-                Teller(one.name, _policy(settings, kind, one), partial(sink.deliver, of), sink.personal, sink.at_once)
+                Teller(
+                    one.name, kind, _policy(settings, kind, one), partial(sink.deliver, of), sink.personal, sink.at_once
+                )
             )
     names = [one.name for one in found]
     if twice := {name for name in names if names.count(name) > 1 or name == LEVELS}:
@@ -89,11 +94,15 @@ def _moodle(settings: Settings, one: MoodleSinkSettings, pace: Pace) -> MoodleSi
     token = secret(one.token_file, "sinks.moodle.token_file")
     return MoodleSink(
         one.name, one.url, token, level_names(settings), one.framework, one.account, one.courses, one.messages,
-        one.overwrite_ratings, settings.feedback.page, pace,
+        one.overwrite_ratings, settings.pages.url, pace,
     )  # fmt: skip
 
 
-_OF: dict[str, Callable[[Settings, Any, Pace], Any]] = {"webhook": _webhook, "moodle": _moodle}
+def _lti(settings: Settings, one: LtiSinkSettings, pace: Pace) -> LtiSink:
+    return LtiSink(one.name, LtiStore(settings.lti), len(level_names(settings)) - 1, pace=pace)
+
+
+_OF: dict[str, Callable[[Settings, Any, Pace], Any]] = {"lti": _lti, "moodle": _moodle, "webhook": _webhook}
 
 
 def _append(log: EventLog, changes: Iterable[Change]) -> Iterator[tuple[Change, str | None]]:

@@ -20,8 +20,8 @@ VERSION = {"X-Experience-API-Version": "1.0.3"}
 class Server:
     """`proficio serve` in a home of its own."""
 
-    def __init__(self, folder: Path, **environment: str) -> None:
-        self.environment = environment
+    def __init__(self, folder: Path, port: int = 0, **environment: str) -> None:
+        self.environment, self.port = environment, port
         self.home = Home(folder)
         self.secrets = {
             name: json.loads(self.home("clients", "add", name, *(f"--scope={one}" for one in scopes), "--json"))["secret"]
@@ -31,7 +31,7 @@ class Server:
 
     def start(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-u", "-m", "flows.cli", "serve", "--port", "0"], cwd=self.home.folder, text=True,
+            [sys.executable, "-u", "-m", "flows.cli", "serve", "--port", str(self.port)], cwd=self.home.folder, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), **self.environment},
         )  # fmt: skip
         assert self.process.stdout

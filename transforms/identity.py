@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha1, sha256
+from typing import Any
 
 from schemas.errors import SettingsError
 
@@ -122,6 +123,18 @@ def parse_attributes(text: str, where: str) -> dict[str, dict[str, str]]:
     if mistakes:
         raise SettingsError(f"The attributes in {where} are not valid:\n" + "\n".join(mistakes), "Mend the file.")
     return found
+
+
+def agent_of(account: str) -> dict[str, Any]:
+    """An account as an xAPI Agent (xAPI-Data 2.4.2): the inverse of what statements name it by."""
+    if account.startswith("mailto:"):
+        return {"objectType": "Agent", "mbox": account}
+    if account.startswith("sha1:"):
+        return {"objectType": "Agent", "mbox_sha1sum": account.removeprefix("sha1:")}
+    home_page, bar, name = account.partition("|")
+    if bar:
+        return {"objectType": "Agent", "account": {"homePage": home_page, "name": name}}
+    return {"objectType": "Agent", "openid": account}
 
 
 def as_account(text: str) -> str:

@@ -2,7 +2,7 @@
 
 import gettext
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date
 from functools import lru_cache
 from importlib.resources import files
 from io import BytesIO
@@ -38,9 +38,9 @@ class Language:
             number=numbers.format_decimal(number, locale=self.tag), **values
         )
 
-    def date(self, moment: datetime) -> str:
-        """The day of a moment, such as 24 November 2026."""
-        return dates.format_date(moment.date(), "long", locale=self.tag)
+    def date(self, moment: date) -> str:
+        """The day of a date or a moment, such as 24 November 2026."""
+        return dates.format_date(moment, "long", locale=self.tag)
 
     def percent(self, share: float) -> str:
         """A share as whole per cent; what is not quite certain is never written as 0 or 100."""

@@ -9,7 +9,7 @@ or looks first.
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from connectors.sinks import moodle, webhook
+from connectors.sinks import lti, moodle, webhook
 
 Change = dict[str, Any]
 
@@ -26,5 +26,6 @@ class Sink(NamedTuple):
 
 SINKS = {
     "webhook": Sink(webhook.deliver),
+    "lti": Sink(lti.deliver, personal=True),
     "moodle": Sink(moodle.deliver, personal=True, at_once=moodle.AT_ONCE),
 }

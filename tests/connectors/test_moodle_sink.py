@@ -15,7 +15,7 @@ from connectors.consents import say
 from flows.feedback import feedback, forget, refused
 from flows.frameworks import set_up_moodle
 from flows.opening import definitions
-from flows.settings import FeedbackSettings, MoodleSinkSettings, Settings, SinksSettings
+from flows.settings import MoodleSinkSettings, PagesSettings, Settings, SinksSettings
 from schemas.errors import SettingsError, UnavailableError
 from schemas.policy import Policy
 from tests.conftest import SHARED
@@ -39,7 +39,7 @@ def rating(moodle: Moodle, folder: Path, **changes: Any) -> Settings:
 
 
 def test_a_level_becomes_a_rating_with_a_note_once(moodle: Moodle, tmp_path: Path) -> None:
-    settings = rating(moodle, tmp_path).model_copy(update={"feedback": FeedbackSettings(page="https://p.example.org")})
+    settings = rating(moodle, tmp_path).model_copy(update={"pages": PagesSettings(url="https://p.example.org")})
     moodle.enrol("ada")
     moodle.enrol("bob", lang="de")
     publish_levels(settings, [level(f"{moodle.url}|ada", 2), level("mailto:bob@example.org", 3, 0.7)])

@@ -1,0 +1,48 @@
+"""Pages served over levels of a few people, for the tests that open them."""
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tests.lti import Platform
+from tests.receiver import Server
+
+ACTIVITY = "https://lms.example.org/{}/{}/{}"
+_LEVELS = ("beginner", "intermediate", "advanced")
+PEOPLE = ("ada", "bob", "eve")
+
+
+class Served(Server):
+    """`proficio serve` with pages and a registered platform, after a run over what three people did."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        super().__init__(folder, port, PROFICIO_PAGES__URL=self.url, **environment)
+        self.platform = Platform(self.url)
+        self.home("lti", "add", *self.platform.arguments())
+        self.home("ingest", "-", stdin=b"\n".join(map(orjson.dumps, statements())))
+        self.home("run")
+
+    def close(self) -> None:
+        self.stop()
+        self.platform.close()
+
+
+def statements() -> list[dict[str, Any]]:
+    """Ada does well on data literacy, bob on collaboration; eve tries and fails."""
+    told = []
+    for number in range(36):
+        who, competency = PEOPLE[number % 3], ("data-literacy", "collaboration", "ethics-bias")[number % 3]
+        told.append({
+            "actor": {"mbox": f"mailto:{who}@example.org", "name": who.capitalize()},
+            "verb": {"id": "http://adlnet.gov/expapi/verbs/answered"},
+            "object": {"id": ACTIVITY.format(competency, _LEVELS[number // 12], number % 4), "definition": {"name": {"en": f"Exercise {number}"}}},
+            "result": {"success": who != "eve"},
+            "timestamp": f"2026-11-{1 + number // 2:02d}T10:00:00Z",
+        })  # fmt: skip
+    return told

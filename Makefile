@@ -45,7 +45,7 @@ generated: .venv/done ## write dbt_project/seeds from the default framework, and
 	$(BIN)/python -m tests.generated
 
 messages: .venv/done ## gather what is to be translated into transforms/locale
-	$(BIN)/pybabel -q extract -F transforms/locale/babel.cfg -k text -k plural:1,2 -k N_ --no-location --sort-output --omit-header -o transforms/locale/messages.pot .
+	$(BIN)/pybabel -q extract -F transforms/locale/babel.cfg -k text -k t -k plural:1,2 -k N_ --no-location --sort-output --omit-header -o transforms/locale/messages.pot .
 	for po in transforms/locale/*.po; do $(BIN)/pybabel -q update -i transforms/locale/messages.pot -o $$po -l $$(basename $$po .po) --no-fuzzy-matching --no-wrap; done
 	rm transforms/locale/messages.pot
 

@@ -75,7 +75,7 @@ def moved(
     most = max((abs(part.contribution) for part in shown), default=0) or 1
     rows = [_part(_what(part, evidence, language), part.contribution, most, language) for part in shown]
     if rest:
-        what = language.plural(N_("{number} more piece"), "{number} more pieces", len(rest))
+        what = language.plural("{number} more piece", "{number} more pieces", len(rest))
         rows.append(_part(what, sum(part.contribution for part in rest), most, language))
     return rows
 
@@ -132,7 +132,8 @@ def step(row: Mapping[str, Any], language: Language) -> dict[str, Any]:
 
 def gap(framework: Framework, row: Mapping[str, Any], language: Language) -> dict[str, Any]:
     """A competency that a role asks for, and whether it is met."""
-    said = language.text(_STATUS[row["status"]], level=level_name(framework, row["reported_level"], language))
+    template = _STATUS[row["status"]]
+    said = language.text(template, level=level_name(framework, row["reported_level"], language))
     return {"competency_name": row["competency_name"], "required_level_name": row["required_level_name"], "said": said}
 
 

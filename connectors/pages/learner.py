@@ -11,6 +11,7 @@ from transforms.languages import N_
 from transforms.published_evidence import as_evidence, parameters_for
 
 _MOST_WORDS = 2_000
+_EVIDENCE_SHOWN = 50
 
 
 def levels(asked: Asked) -> Response:
@@ -57,7 +58,8 @@ def competency(asked: Asked) -> Response:
         next_level={"name": following.name, "about": one.levels.get(following.id, following.description)} if following else None,
         moved=words.moved(parts, {each["statement_id"]: each for each in own}, language),
         history=words.history(pages.framework, pages.marts.history(person, one.id), language),
-        evidence=[words.piece(each, language) for each in own],
+        evidence=[words.piece(each, language) for each in own[:_EVIDENCE_SHOWN]],
+        evidence_left=max(len(own) - _EVIDENCE_SHOWN, 0),
         said_wrong="said" in asked.given,
     )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 import time
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import jwt
@@ -28,7 +28,9 @@ class Platform:
         self.members: list[dict[str, Any]] = []
         self.registered: list[dict[str, Any]] = []
         self._server = HttpServer(self._answer)
-        self.url, self.close = self._server.url, self._server.close
+        self.url = self._server.url.replace("127.0.0.1", "localhost")  # another site than the tool
+        self.close = self._server.close
+        self.launching: dict[str, Any] = {}  # claims of launches from a browser
 
     @property
     def private_pem(self) -> bytes:
@@ -94,6 +96,14 @@ class Platform:
     def _answer(self, path: str, headers: dict[str, str], body: bytes) -> Answer:
         where = urlsplit(path)
         told: Any = None
+        given = {key: value[0] for key, value in parse_qs(where.query).items()}
+        if where.path == "/page":
+            return 200, {"Content-Type": "text/html"}, _page(self, given).encode()
+        if where.path == "/auth":
+            token = self.sign(self.claims(given, **self.launching))
+            return 200, {"Content-Type": "text/html"}, _posting(given["redirect_uri"], given["state"], token).encode()
+        if where.path == "/favicon.ico":
+            return 204, {}, b""
         if where.path == "/jwks":
             key = orjson.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key()))
             told = {"keys": [{**key, "kid": self.kid, "alg": "RS256", "use": "sig"}]}
@@ -140,3 +150,30 @@ class Platform:
         claims = jwt.decode(assertion, key, ["RS256"], audience=f"{self.url}/token")
         assert claims["iss"] == claims["sub"] == self.client_id
         return {"access_token": "token-1", "token_type": "bearer", "expires_in": 3600, "scope": form["scope"][0]}
+
+
+def _page(platform: Platform, given: dict[str, str]) -> str:
+    """A page of the LMS that opens the tool in a frame, and keeps data for it (LTI Client Side postMessages)."""
+    login = {
+        "iss": platform.url,
+        "client_id": platform.client_id,
+        "login_hint": "u1",
+        "target_link_uri": f"{platform.tool}/me",
+    }
+    if "storage" in given:
+        login["lti_storage_target"] = "_parent"
+    return f"""<!doctype html><html lang="en"><title>LMS</title><h1>GenAI 101</h1>
+<iframe title="My levels" width="1000" height="900" src="{platform.tool}/lti/login?{urlencode(login)}"></iframe>
+<script>
+const kept = new Map();
+addEventListener("message", (event) => {{
+  const {{ subject, message_id, key, value }} = event.data;
+  if (subject === "lti.put_data") kept.set(key, value);
+  event.source.postMessage({{ subject: subject + ".response", message_id, key, value: kept.get(key) }}, event.origin);
+}});
+</script></html>"""
+
+
+def _posting(address: str, state: str, token: str) -> str:
+    return f"""<!doctype html><title>Launch</title><form method="post" action="{address}">
+<input name="state" value="{state}"><input name="id_token" value="{token}"></form><script>document.forms[0].submit()</script>"""

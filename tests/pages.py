@@ -17,16 +17,22 @@ PEOPLE = ("ada", "bob", "eve")
 class Served(Server):
     """`proficio serve` with pages and a registered platform, after a run over what three people did."""
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    def __init__(self, folder: Path, sinks: str = "", **environment: str) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        super().__init__(folder, port, PROFICIO_PAGES__URL=self.url, **environment)
+        self.url, self._sinks = f"http://127.0.0.1:{port}", sinks
+        super().__init__(folder, port, **environment)
         self.platform = Platform(self.url)
         self.home("lti", "add", *self.platform.arguments())
         self.home("ingest", "-", stdin=b"\n".join(map(orjson.dumps, statements())))
         self.home("run")
+
+    def start(self) -> None:
+        path = self.home.folder / "proficio.toml"
+        text = path.read_text("utf-8").replace("[pages]\n", f'[pages]\nurl = "{self.url}"\n')
+        path.write_text(text + self._sinks, "utf-8")
+        super().start()
 
     def close(self) -> None:
         self.stop()

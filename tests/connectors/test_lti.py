@@ -277,7 +277,7 @@ def test_a_link_to_a_competency_is_added_by_deep_linking(served: Served, browser
 
 
 def test_a_platform_registers_itself_once(served: Served) -> None:
-    address = served.home("lti", "invite", PROFICIO_PAGES__URL=served.url).strip()
+    address = served.home("lti", "invite").strip()
     new = Platform(served.url, client_id="client-3")
     given = {
         "openid_configuration": f"{new.url}/.well-known/openid-configuration",

@@ -53,7 +53,7 @@ def routes(settings: Settings, keep: Callable[[Statement], None]) -> list[Route]
         framework=framework,
         calibration=calibration(settings, framework),
         consents=settings.consents,
-        sinks=tuple((one.name, one.kind) for one in sinks),
+        sinks=tuple((one.name, one.kind, one.title) for one in sinks),
         assumed=frozenset(one.name for one in sinks if one.policy.consent == "assumed"),
         frames=lambda: frames(tool),
         roster=lambda course: _roster(store, marts, known, course),

@@ -120,6 +120,7 @@ class SinkSettings(_Section):
     """What every sink has: a name, the policy where it is another than that of feedback, how fast and how long it is tried."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,50}$")
+    title: str = ""  # what learners see it called, where they say whether they agree
     policy: dict[str, Any] = {}  # fields of Policy that differ from feedback.policy
     per_second: float | None = Field(None, gt=0)
     timeout_seconds: float = Field(30, gt=0)
@@ -145,6 +146,14 @@ class MoodleSinkSettings(SinkSettings):
     overwrite_ratings: bool = False  # given by others
 
 
+class LrsSinkSettings(SinkSettings):
+    """An LRS that is told of changes as statements: what stands before /statements in its address, Basic credentials."""
+
+    url: str = Field(pattern=r"^https?://")
+    username: str
+    password_file: Path
+
+
 class LtiSinkSettings(SinkSettings):
     """The platforms that the tool is registered at: scores in the courses that it was launched from."""
 
@@ -152,6 +161,7 @@ class LtiSinkSettings(SinkSettings):
 class SinksSettings(_Section):
     """Who is told of levels that changed, beside the topic competency.levels."""
 
+    lrs: tuple[LrsSinkSettings, ...] = ()
     lti: tuple[LtiSinkSettings, ...] = Field((), max_length=1)
 
     webhook: tuple[WebhookSettings, ...] = ()

@@ -163,6 +163,12 @@ TEMPLATE = """\
 # quiet_hours = "22:00-07:00"   # when nothing is told
 # time_zone = "UTC"             # … by the clocks of this zone, such as Europe/Berlin
 
+# [[sinks.lrs]]                 # one such table for each LRS that is told of changes as statements
+# name = "records"
+# url = "https://lrs.example.org/xapi"
+# username = "proficio"
+# password_file = "/run/secrets/records-lrs"
+
 # [[sinks.lti]]                 # scores in the courses that the LTI tool was launched from; platforms: proficio lti
 # name = "lti"
 
@@ -181,7 +187,8 @@ TEMPLATE = """\
 # url = "https://hr.example.org/levels"
 # secret_file = "/run/secrets/hr-webhook"
 # policy = { decreases = false }
-# per_second = 10               # of any sink: how often it is asked at most
+# title = "HR"                  # of any sink: what learners see it called, where they say whether they agree
+# per_second = 10               # … how often it is asked at most
 # timeout_seconds = 30          # … how long one answer is waited for
 # patience_seconds = 600        # … how long what may pass is tried again
 

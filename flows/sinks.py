@@ -11,11 +11,12 @@ from connectors.event_log import EventLog
 from connectors.http import Pace
 from connectors.lti.store import LtiStore
 from connectors.sinks import SINKS, Change
+from connectors.sinks.lrs import LrsSink
 from connectors.sinks.lti import LtiSink
 from connectors.sinks.moodle import MoodleSink
 from connectors.sinks.webhook import Webhook
 from flows.opening import definitions, secret
-from flows.settings import LtiSinkSettings, MoodleSinkSettings, Settings, SinkSettings, WebhookSettings
+from flows.settings import LrsSinkSettings, LtiSinkSettings, MoodleSinkSettings, Settings, SinkSettings, WebhookSettings
 from schemas.errors import SettingsError
 from schemas.policy import EVERYTHING, Policy
 from schemas.records import LEVELS
@@ -26,7 +27,7 @@ PATIENCE_BESIDE = 5.0  # seconds that a sink is waited for where others wait beh
 
 
 class Teller(NamedTuple):
-    """A sink as it is told: see connectors.sinks.Sink for the last two."""
+    """A sink as it is told: see connectors.sinks.Sink; `title` is what learners see it called."""
 
     name: str
     kind: str
@@ -34,6 +35,7 @@ class Teller(NamedTuple):
     deliver: Callable[[Iterable[Change]], Iterator[tuple[Change, str | None]]]
     personal: bool = False
     at_once: int = _RECORDS_AT_ONCE
+    title: str = ""
 
 
 def topic(log: EventLog) -> Teller:
@@ -98,11 +100,22 @@ def _moodle(settings: Settings, one: MoodleSinkSettings, pace: Pace) -> MoodleSi
     )  # fmt: skip
 
 
+def _lrs(settings: Settings, one: LrsSinkSettings, pace: Pace) -> LrsSink:
+    password = secret(one.password_file, "sinks.lrs.password_file")
+    levels = len(level_names(settings)) - 1
+    return LrsSink(one.name, one.url, one.username, password, levels, settings.pages.url, pace)
+
+
 def _lti(settings: Settings, one: LtiSinkSettings, pace: Pace) -> LtiSink:
     return LtiSink(one.name, LtiStore(settings.lti), len(level_names(settings)) - 1, pace=pace)
 
 
-_OF: dict[str, Callable[[Settings, Any, Pace], Any]] = {"lti": _lti, "moodle": _moodle, "webhook": _webhook}
+_OF: dict[str, Callable[[Settings, Any, Pace], Any]] = {
+    "lrs": _lrs,
+    "lti": _lti,
+    "moodle": _moodle,
+    "webhook": _webhook,
+}
 
 
 def _append(log: EventLog, changes: Iterable[Change]) -> Iterator[tuple[Change, str | None]]:

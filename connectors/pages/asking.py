@@ -24,7 +24,7 @@ class Roster(NamedTuple):
 
 @dataclass(frozen=True)
 class Pages:
-    """What pages work with. `sinks` are the names and kinds of those that may be told; `assumed`, those told until someone
+    """What pages work with. `sinks` are those that may be told: name, kind, title or ""; `assumed`, those told until someone
     withdraws; `frames` gives the addresses of platforms that may show pages in a frame, `roster` the people of a course;
     `dispute` keeps that an account says of a statement that it is wrong, and why; `same_person` gives the person of an account.
     """
@@ -36,7 +36,7 @@ class Pages:
     framework: Framework
     calibration: Calibration
     consents: Path
-    sinks: tuple[tuple[str, str], ...]
+    sinks: tuple[tuple[str, str, str], ...]
     assumed: frozenset[str]
     frames: Callable[[], Iterable[str]]
     roster: Callable[[tuple[str, str, str]], Roster]

@@ -11,6 +11,12 @@ from transforms.languages import N_
 from transforms.published_evidence import as_evidence, parameters_for
 
 _MOST_WORDS = 2_000
+_SINKS = {
+    "lrs": N_("The record store {name}: your levels"),
+    "lti": N_("The courses that you open this page from: your grades there"),
+    "moodle": N_("Moodle ({name}): the ratings of your competencies"),
+    "webhook": N_("Another system of your organisation: {name}"),
+}
 _EVIDENCE_SHOWN = 50
 
 
@@ -67,9 +73,15 @@ def competency(asked: Asked) -> Response:
 def data(asked: Asked) -> Response:
     """Who is told, who sees what, which accounts are theirs."""
     pages = asked.pages
+    agreed = _agreements(asked)
     sinks = [
-        {"name": name, "kind": kind, "agreed": _agreements(asked).get(name, name in pages.assumed)} for name, kind in pages.sinks
-    ]  # fmt: skip
+        {
+            "name": name,
+            "said": title or asked.language.text(_SINKS[kind], name=name),
+            "agreed": agreed.get(name, name in pages.assumed),
+        }
+        for name, kind, title in pages.sinks
+    ]
     accounts = pages.marts.accounts(asked.session.person)
     return asked.page("data.html.j2", "data", sinks=sinks, accounts=accounts, changed="changed" in asked.given)
 
@@ -88,7 +100,7 @@ def download(asked: Asked) -> Response:
 def consent(asked: Asked) -> Response:
     """Keep what the person says of a sink."""
     name, agreed = asked.given.get("sink", ""), asked.given.get("agreed") == "yes"
-    if name in dict(asked.pages.sinks):
+    if name in {known for known, _, _ in asked.pages.sinks}:
         say(asked.pages.consents, asked.session.account, name, agreed, "learner page")
     return _back(asked, "/me/data", "changed")
 
@@ -116,7 +128,7 @@ def _said(asked: Asked) -> list[Consent]:
 def _agreements(asked: Asked) -> dict[str, bool]:
     found: dict[str, bool] = {}
     for one in _said(asked):
-        names = [name for name, _ in asked.pages.sinks] if one.sink == EVERY_SINK else [one.sink]
+        names = [name for name, _, _ in asked.pages.sinks] if one.sink == EVERY_SINK else [one.sink]
         found |= dict.fromkeys(names, one.agreed)
     return found
 

@@ -9,7 +9,7 @@ or looks first.
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from connectors.sinks import lti, moodle, webhook
+from connectors.sinks import lrs, lti, moodle, webhook
 
 Change = dict[str, Any]
 
@@ -26,6 +26,7 @@ class Sink(NamedTuple):
 
 SINKS = {
     "webhook": Sink(webhook.deliver),
+    "lrs": Sink(lrs.deliver, personal=True),
     "lti": Sink(lti.deliver, personal=True),
     "moodle": Sink(moodle.deliver, personal=True, at_once=moodle.AT_ONCE),
 }

@@ -86,12 +86,12 @@ def test_a_learner_opens_their_page_in_the_lms_and_withdraws(served: Served, con
     assert frame.get_by_role("heading", name="Next steps").is_visible()
     assert frame.get_by_role("listitem").filter(has_text="likely to do it well").count() > 0
     frame.get_by_role("link", name="My data").click()
-    frame.get_by_text("you do not agree").wait_for()
+    frame.get_by_text("You do not agree.").wait_for()
     frame.get_by_role("button", name="Agree").click()
     frame.get_by_text("Your choice is kept.").wait_for()
     assert "lti: 1 levels were told" in served.home("feedback")
     frame.get_by_role("button", name="Withdraw").click()
-    frame.get_by_text("you do not agree").wait_for()
+    frame.get_by_text("You do not agree.").wait_for()
     told = len(served.platform.scores)
     assert "lti: 0 levels were told, 0 taken back, 0 refused, 3 no consent" in served.home(
         "feedback", "--since", "2026-01-01"

@@ -16,7 +16,7 @@ with signatures as (
         min(source) as source,
         min(traits) as traits
     from {{ ref('stg_statements') }}
-    where load_id > {{ finished_load() }}
+    where load_id > {{ finished_load() }} and coalesce(verb_id, '') not in {{ verbs_of_levels() }}
     group by alignment_key
 
 ),

@@ -21,6 +21,7 @@ with without_evidence as (
         statements.load_id > {{ finished_load() }}
         and evidence.statement_id is null
         and statements.activity_id is not null
+        and coalesce(statements.verb_id, '') not in {{ verbs_of_levels() }}
         and statements.statement_id not in (select statement_id from {{ ref('int_voided_statements') }})
 
 ),

@@ -37,9 +37,9 @@ class Home:
         assert done.returncode == expect, told
         return told
 
-    def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
+    def start(self, *arguments: str, **env: str) -> "subprocess.Popen[bytes]":
         """The command, running."""
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+        environment = {**os.environ, **env, "PYTHONPATH": str(Path(__file__).parents[1])}
         return subprocess.Popen([sys.executable, "-m", "flows.cli", *arguments], cwd=self.folder, env=environment)
 
     @property

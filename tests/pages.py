@@ -17,7 +17,7 @@ PEOPLE = ("ada", "bob", "eve")
 class Served(Server):
     """`proficio serve` with pages and a registered platform, after a run over what three people did."""
 
-    def __init__(self, folder: Path, sinks: str = "", **environment: str) -> None:
+    def __init__(self, folder: Path, sinks: str = "", run: bool = True, **environment: str) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -25,6 +25,8 @@ class Served(Server):
         super().__init__(folder, port, **environment)
         self.platform = Platform(self.url)
         self.home("lti", "add", *self.platform.arguments())
+        if not run:
+            return
         self.home("ingest", "-", stdin=b"\n".join(map(orjson.dumps, statements())))
         self.home("run")
 

@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from tests.lti import CLAIM, Platform
+from tests.open_edx import OpenEdx
 from tests.pages import Served
 
 DAY = 86_400
@@ -323,3 +324,32 @@ def test_levels_become_scores_of_who_agreed(served: Served) -> None:
     platform.line_items.clear()
     served.home("feedback", "--since", "2026-01-01")
     assert platform.line_items
+
+
+def test_a_platform_that_others_wrote_launches_links_lists_and_is_told(served: Served) -> None:
+    """Open edX's LtiAdvantageConsumer: what it signs is taken, what is sent to it satisfies it."""
+    edx = OpenEdx(served.home.folder, served.url)
+    served.home("lti", "add", *edx.arguments())
+    page = edx.launch("ada", "student")
+    assert page.status_code == 200, page.text
+    assert "My levels" in page.text
+    course = edx.launch("tess", "instructor")
+    assert "GenAI 101" in course.text
+    assert "ada" in course.text
+    linking = edx.launch("tess", "instructor", message="LtiDeepLinkingRequest")
+    request = linking.text.partition('name="request" value="')[2].partition('"')[0]
+    done = httpx.post(f"{served.url}/lti/links", data={"request": request, "competency": "data-literacy"})
+    answer = done.text.partition('name="JWT" value="')[2].partition('"')[0]
+    httpx.post(f"{edx.url}/deep-link", data={"JWT": answer}).raise_for_status()
+    path = served.home.folder / "proficio.toml"
+    if "sinks.lti" not in path.read_text("utf-8").replace("# [[sinks.lti", ""):
+        path.write_text(path.read_text("utf-8") + '\n[[sinks.lti]]\nname = "lti"\npatience_seconds = 0\n', "utf-8")
+    served.home("consent", "ada@example.org", "--sink", "lti")
+    served.home("feedback", "--sink", "lti", "--since", "2026-01-01")
+    told = edx.told()
+    assert [one["custom"] for one in told["chosen"]] == [{"competency": "data-literacy"}]
+    assert [one["resourceId"] for one in told["line_items"]] == ["data-literacy"]
+    [score] = told["scores"]
+    assert (score["userId"], score["at"]) == ("ada", "/lineitems/0/scores")
+    served.home("lti", "remove", edx.url, "edx-client")
+    edx.close()

@@ -23,7 +23,7 @@ BY_PERSON = frozenset(
         "dim_person",
     }
 )
-_ROW_GROUP = 20_480
+ROW_GROUP = 20_480
 
 
 def publish(warehouse: Path, folder: Path, marts: Sequence[str], database: bool, memory: str) -> dict[str, int]:
@@ -43,7 +43,7 @@ def publish(warehouse: Path, folder: Path, marts: Sequence[str], database: bool,
             try:
                 rows_of, groups = mart, ""
                 if mart in BY_PERSON:
-                    rows_of, groups = f"(from {mart} order by person)", f", row_group_size {_ROW_GROUP}"
+                    rows_of, groups = f"(from {mart} order by person)", f", row_group_size {ROW_GROUP}"
                 copied = connection.execute(
                     f"copy {rows_of} to '{_quoted(temporary)}' (format parquet, compression zstd{groups})"
                 )

@@ -30,6 +30,7 @@ ELSEWHERE = {
     "proficio evaluate": "tests/flows/test_evaluate.py::test_answers_are_evaluated_beside_the_baselines",
     "proficio calibrate": "tests/flows/test_evaluate.py",
     "python -m tests.end_to_end.simulation": "test_the_simulation_runs",
+    "proficio lti": "tests/connectors/test_lti.py",
     "python -m tests.end_to_end.wavering": "tests/end_to_end/test_telling.py",
     "python -m tests.end_to_end.telling": "tests/end_to_end/test_telling.py runs it smaller",
     "python -m tests.end_to_end.kills": "tests/flows/test_land.py runs it smaller",

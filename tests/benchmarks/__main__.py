@@ -1,6 +1,6 @@
 """`make bench`: every performance figure as a ratio in one run, as a table and in bench.json.
 
-python -m tests.benchmarks [landing levels marts calibration alignment memory kafka receiver] [--small]
+python -m tests.benchmarks [landing levels marts calibration alignment memory kafka receiver pages] [--small]
 """
 
 import argparse
@@ -25,7 +25,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="proficio-bench-") as folder:
         os.environ.setdefault("PREFECT_HOME", f"{folder}/prefect")
-        from tests.benchmarks import alignment, calibration, kafka, landing, levels, marts, receiver
+        from tests.benchmarks import alignment, calibration, kafka, landing, levels, marts, pages, receiver
 
         parts: dict[str, Callable[[Path, int], list[dict[str, Any]]]] = {
             "landing": landing.speed,
@@ -36,6 +36,7 @@ def main() -> None:
             "memory": landing.memory,
             "kafka": kafka.speed,
             "receiver": receiver.speed,
+            "pages": pages.speed,
         }
         for part in given.parts or parts:
             rows += parts[part](Path(folder) / part, scale)

@@ -1,6 +1,6 @@
 """The ledger of feedback: which level each sink was told of each person and competency, in one DuckDB file."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -109,6 +109,7 @@ select
         when refused.person is not null then 'refused before'
         when settled.has_to_hold and epoch($now) - epoch(settled.since) < $hold_seconds
             and settled.evidence_count - settled.since_count < $hold_evidence then 'held'
+        when not $everyone and audience.person is null then 'not reached'
         when settled.reported_level is not null and not coalesce(consents.agreed, $assumed) then 'no consent'
         when $approval and settled.reported_level is not null
             and (approved.person is null or approved.level <> settled.reported_level) then 'to be approved'
@@ -116,6 +117,7 @@ select
     end as state
 from settled
 left join consents on settled.person = consents.person
+left join audience on settled.person = audience.person
 left join refused on refused.sink = $sink and refused.person = settled.person
     and refused.competency = settled.competency and refused.level is not distinct from settled.reported_level
 left join approved on approved.sink = $sink and approved.person = settled.person and approved.competency = settled.competency
@@ -139,20 +141,23 @@ class Ledger:
             yield Ledger(cursor, self._writing)
 
     def judge(
-        self, levels: Path, names: Sequence[str], sink: str, policy: Policy, consents: Mapping[str, bool], now: datetime
-    ) -> dict[str, int]:
+        self, levels: Path, names: Sequence[str], sink: str, policy: Policy, consents: Mapping[str, bool],
+        audience: Collection[str] | None, now: datetime,
+    ) -> dict[str, int]:  # fmt: skip
         """Compare the published mart_levels with what a sink was told; how many changes are in which state.
 
-        States are due, held (has to hold longer), no consent, to be approved, and refused before. `names` are
-        those of the levels, the first that of level 0; `consents` says who agreed and who did not. InputError where no
-        levels are published.
+        States are due, held (has to hold longer), no consent, not reached (not of the `audience`, where there is one), to be
+        approved, and refused before. `names` are those of the levels, the first that of level 0; `consents` says who agreed and
+        who did not. InputError where no levels are published.
         """
         if not levels.exists():
             raise InputError("There are no published levels yet.", "Run proficio estimate and proficio publish first.")
         said = {"person": list(consents), "agreed": list(consents.values())}
         self._connection.register("consents", pa.table(said, schema=_CONSENTS))
+        self._connection.register("audience", pa.table({"person": list(audience or ())}, schema=_AUDIENCE))
         given = {
-            "levels": str(levels), "names": list(names), "sink": sink, "now": now, "certainty": policy.certainty,
+            "everyone": audience is None, "levels": str(levels),
+            "names": list(names), "sink": sink, "now": now, "certainty": policy.certainty,
             "decreases": policy.decreases, "count": policy.minimum_evidence_count, "weight": policy.minimum_evidence_weight,
             "holds": policy.holds, "hold_seconds": 86_400 * policy.hold_days if policy.hold_days else _NEVER,
             "hold_evidence": policy.hold_evidence or _NEVER, "assumed": policy.consent == "assumed",
@@ -160,6 +165,7 @@ class Ledger:
         }  # fmt: skip
         self._connection.execute(_JUDGED, given)
         self._connection.unregister("consents")
+        self._connection.unregister("audience")
         counts = self._connection.execute("select state, count(*) from judged group by state order by state").fetchall()
         return dict(counts)
 
@@ -180,10 +186,9 @@ class Ledger:
         """
         start = 0
         while rows := self._rows(start, state):
+            places = [row.pop("place") for row in rows]
             yield rows
-            start = rows[-1].pop("place") + 1
-            for row in rows[:-1]:
-                del row["place"]
+            start = places[-1] + 1
 
     def begin(self, sink: str, rows: Sequence[dict[str, Any]]) -> None:
         """Note that a sink is about to be told what these rows say."""
@@ -267,6 +272,7 @@ class Ledger:
 
 
 _NOTED = pa.schema([("person", pa.string()), ("competency", pa.string()), ("reported_level", pa.int32())])
+_AUDIENCE = pa.schema([("person", pa.string())])
 _CONSENTS = pa.schema([("person", pa.string()), ("agreed", pa.bool_())])
 
 

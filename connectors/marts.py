@@ -48,6 +48,10 @@ class Marts:
         """Rows of mart_evidence of people from a moment on."""
         return [row for row in self._of("mart_evidence", people, "occurred_at") if row["occurred_at"] >= since]
 
+    def disputes(self, people: Sequence[str]) -> list[dict[str, Any]]:
+        """Rows of mart_disputes of people, newest first."""
+        return self._of("mart_disputes", people, "disputed_at desc, competency")
+
     def names(self, people: Sequence[str]) -> dict[str, str]:
         """Person → name, of those that are published with one."""
         rows = self._of("dim_person", people, "person")

@@ -16,10 +16,8 @@ from flows.logs import logger
 from flows.opening import event_log, identities
 from flows.settings import Settings
 from flows.sink_states import is_paused, note_failed, note_told
-from flows.sinks import Teller, level_names, sink_named, tellers, topic
+from flows.sinks import TOPIC, Listed, Teller, audience, level_names, listed, listed_as, tellers, topic
 from schemas.errors import ProficioError, SettingsError
-from schemas.policy import EVERYTHING
-from schemas.records import LEVELS
 
 Progress = Callable[[int], None]
 QUIET = "quiet hours"
@@ -60,7 +58,7 @@ def feedback(
         with event_log(settings) as opened:
             return feedback(settings, opened, progress, now, beside)
     moment = now or datetime.now(UTC)
-    sinks = [one for one in tellers(settings, not beside) if not (beside and is_paused(settings, one.name))]
+    sinks = [one for one in tellers(settings, not beside) if not (beside and is_paused(settings, one.listed.name))]
     done, failed = [], None
     with ledger(settings.ledger) as book, ThreadPoolExecutor(max(len(sinks), 1), "sink") as pool:
         done.append(_tell(settings, book, topic(log), progress, moment))
@@ -70,10 +68,10 @@ def feedback(
                 with book.another() as own:
                     told = _tell(settings, own, sink, progress, moment)
             except ProficioError as error:
-                logger().warning("%s was not told all: %s", sink.name, error)
-                note_failed(settings, sink.name, error)
+                logger().warning("%s was not told all: %s", sink.listed.name, error)
+                note_failed(settings, sink.listed.name, error)
                 return error
-            note_told(settings, sink.name, {"waiting": told.waiting})
+            note_told(settings, sink.listed.name, {"waiting": told.waiting})
             return told
 
         for told in pool.map(tell, sinks):
@@ -93,7 +91,7 @@ def due(settings: Settings, most: int | None = None, now: datetime | None = None
     with ledger(settings.ledger) as book:
         rows = (
             {"sink": sink.name, **{name: row[name] for name in names}}
-            for sink in (Teller(LEVELS, "topic", EVERYTHING, lambda changes: iter(())), *tellers(settings))
+            for sink in (TOPIC, *listed(settings))
             if _judge(settings, book, sink, moment)
             for pieces in book.judged()
             for row in pieces
@@ -106,7 +104,7 @@ def approve(settings: Settings, sink: str | None, person: str | None, now: datet
     moment = now or datetime.now(UTC)
     done = {}
     with ledger(settings.ledger) as book:
-        for one in [sink_named(settings, sink)] if sink else tellers(settings):
+        for one in [listed_as(settings, sink)] if sink else listed(settings):
             _judge(settings, book, one, moment)
             done[one.name] = book.approve(one.name, person, moment)
     return done
@@ -115,7 +113,7 @@ def approve(settings: Settings, sink: str | None, person: str | None, now: datet
 def forget(settings: Settings, since: datetime, sink: str | None = None) -> None:
     """Let sinks be told once more what they were told, and asked again what they refused, from a moment on."""
     with ledger(settings.ledger) as book:
-        for one in [sink_named(settings, sink)] if sink else tellers(settings):
+        for one in [listed_as(settings, sink)] if sink else listed(settings):
             book.forget(one.name, since)
 
 
@@ -133,12 +131,13 @@ def agreements(settings: Settings, sink: str) -> dict[str, bool]:
     }
 
 
-def _judge(settings: Settings, book: Ledger, sink: Teller, now: datetime) -> dict[str, int]:
+def _judge(settings: Settings, book: Ledger, sink: Listed, now: datetime) -> dict[str, int]:
     levels, agreed = settings.published / "mart_levels.parquet", agreements(settings, sink.name)
-    return book.judge(levels, level_names(settings), sink.name, sink.policy, agreed, now)
+    return book.judge(levels, level_names(settings), sink.name, sink.policy, agreed, audience(settings, sink), now)
 
 
-def _tell(settings: Settings, book: Ledger, sink: Teller, progress: Progress, now: datetime) -> Told:
+def _tell(settings: Settings, book: Ledger, teller: Teller, progress: Progress, now: datetime) -> Told:
+    sink = teller.listed
     states = _judge(settings, book, sink, now)
     book.keep_held(sink.name)
     due_now = states.pop("due", 0)
@@ -146,7 +145,7 @@ def _tell(settings: Settings, book: Ledger, sink: Teller, progress: Progress, no
         return Told(sink.name, waiting={**states, QUIET: due_now})
     done, heard = Told(sink.name, waiting=states), list[Change]()
     try:
-        for row, reason in sink.deliver(_begun(settings, book, sink)):
+        for row, reason in teller.deliver(_begun(settings, book, teller)):
             if reason is None:
                 heard.append(row)
                 gone = row["reported_level"] is None
@@ -154,7 +153,7 @@ def _tell(settings: Settings, book: Ledger, sink: Teller, progress: Progress, no
             else:
                 book.note_refused(sink.name, row, reason, now)
                 done = replace(done, refused=done.refused + 1)
-            if len(heard) >= sink.at_once:
+            if len(heard) >= teller.at_once:
                 book.note(sink.name, heard, now)
                 heard.clear()
             progress(1)
@@ -164,14 +163,14 @@ def _tell(settings: Settings, book: Ledger, sink: Teller, progress: Progress, no
     return done
 
 
-def _begun(settings: Settings, book: Ledger, sink: Teller) -> Iterator[Change]:
+def _begun(settings: Settings, book: Ledger, teller: Teller) -> Iterator[Change]:
     """The changes that are due, each noted as begun before a sink hears of it."""
     for rows in book.judged("due"):
-        for start in range(0, len(rows), sink.at_once):
-            some = rows[start : start + sink.at_once]
-            if sink.personal:
+        for start in range(0, len(rows), teller.at_once):
+            some = rows[start : start + teller.at_once]
+            if teller.personal:
                 _add_persons(settings, some)
-            book.begin(sink.name, some)
+            book.begin(teller.listed.name, some)
             yield from some
 
 

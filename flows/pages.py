@@ -18,7 +18,7 @@ from connectors.pages.sessions import Session, Sessions
 from flows.opening import calibration, definitions, identities, own_key
 from flows.reading import one_person
 from flows.settings import Settings
-from flows.sinks import tellers
+from flows.sinks import listed
 from schemas.errors import ProficioError, SettingsError
 from schemas.xapi import Statement
 from transforms.disputes import disputed
@@ -34,7 +34,7 @@ def routes(settings: Settings, keep: Callable[[Statement], None]) -> list[Route]
         return []
     known, framework, store = identities(settings), definitions(settings).framework, LtiStore(settings.lti)
     marts, sessions = Marts(settings.published), _sessions(settings)
-    sinks = tellers(settings)
+    sinks = listed(settings)
     tool = Tool(
         url=settings.pages.url,
         title=settings.pages.title,

@@ -8,7 +8,7 @@ from flows.settings import Settings
 MARTS = (
     "mart_levels", "mart_level_history", "mart_evidence", "mart_explanations", "mart_people", "mart_cohort_progress",
     "mart_role_gaps", "mart_next_steps", "mart_portfolio", "mart_continuous_learning", "mart_framework_coverage",
-    "mart_unaligned", "mart_data_quality", "dim_person", "dim_account", "dim_person_attribute", "dim_competency",
+    "mart_unaligned", "mart_data_quality", "mart_disputes", "dim_person", "dim_account", "dim_person_attribute", "dim_competency",
     "dim_activity", "dim_date",
 )  # fmt: skip
 LIVE = (

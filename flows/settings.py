@@ -157,6 +157,8 @@ class LrsSinkSettings(SinkSettings):
 class LtiSinkSettings(SinkSettings):
     """The platforms that the tool is registered at: scores in the courses that it was launched from."""
 
+    role: str = ""  # one score for how much of this role is met, in place of one for each competency
+
 
 class SinksSettings(_Section):
     """Who is told of levels that changed, beside the topic competency.levels."""

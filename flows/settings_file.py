@@ -171,6 +171,7 @@ TEMPLATE = """\
 
 # [[sinks.lti]]                 # scores in the courses that the LTI tool was launched from; platforms: proficio lti
 # name = "lti"
+# role = "data-scientist"       # one score for how much of this role is met; none: one for each competency
 
 # [[sinks.moodle]]              # one such table for each Moodle whose learners are rated
 # name = "campus"

@@ -10,9 +10,10 @@ from pydantic import ValidationError
 from connectors.event_log import EventLog
 from connectors.http import Pace
 from connectors.lti.store import LtiStore
+from connectors.marts import Marts
 from connectors.sinks import SINKS, Change
 from connectors.sinks.lrs import LrsSink
-from connectors.sinks.lti import LtiSink
+from connectors.sinks.lti import LtiSink, Requirements
 from connectors.sinks.moodle import MoodleSink
 from connectors.sinks.webhook import Webhook
 from flows.opening import definitions, secret
@@ -26,48 +27,71 @@ _RECORDS_AT_ONCE = 10_000
 PATIENCE_BESIDE = 5.0  # seconds that a sink is waited for where others wait behind it
 
 
-class Teller(NamedTuple):
-    """A sink as it is told: see connectors.sinks.Sink; `title` is what learners see it called."""
+class Listed(NamedTuple):
+    """A sink of the settings: its name and kind, what learners see it called ("" for what its kind is), its policy."""
 
     name: str
     kind: str
+    title: str
     policy: Policy
+
+
+class Teller(NamedTuple):
+    """A sink as it is told: see connectors.sinks.Sink."""
+
+    listed: Listed
     deliver: Callable[[Iterable[Change]], Iterator[tuple[Change, str | None]]]
     personal: bool = False
     at_once: int = _RECORDS_AT_ONCE
-    title: str = ""
+
+
+TOPIC = Listed(LEVELS, "topic", "", EVERYTHING)
 
 
 def topic(log: EventLog) -> Teller:
     """The topic competency.levels, which is told everything, at once."""
-    return Teller(LEVELS, "topic", EVERYTHING, partial(_append, log))
+    return Teller(TOPIC, partial(_append, log))
 
 
-def tellers(settings: Settings, patiently: bool = True) -> list[Teller]:
-    """The sinks that the settings name. SettingsError where two have one name or a policy is wrong."""
-    found = []
-    for kind, sink in SINKS.items():
-        for one in getattr(settings.sinks, kind):
-            patience = one.patience_seconds if patiently else min(one.patience_seconds, PATIENCE_BESIDE)
-            of = _OF[kind](settings, one, Pace(one.timeout_seconds, patience, one.per_second))
-            found.append(
-                Teller(
-                    one.name, kind, _policy(settings, kind, one), partial(sink.deliver, of), sink.personal, sink.at_once
-                )
-            )
-    names = [one.name for one in found]
-    if twice := {name for name in names if names.count(name) > 1 or name == LEVELS}:
+def listed(settings: Settings) -> list[Listed]:
+    """The sinks that the settings name, without their secrets. SettingsError where two have one name or a policy is wrong."""
+    found = [
+        Listed(one.name, kind, one.title, _policy(settings, kind, one))
+        for kind in SINKS
+        for one in getattr(settings.sinks, kind)
+    ]
+    names = [LEVELS, *(one.name for one in found)]
+    if twice := {name for name in names if names.count(name) > 1}:
         raise SettingsError(f"Several sinks are called {', '.join(sorted(twice))}.", "Give each a name of its own.")
     return found
 
 
-def sink_named(settings: Settings, name: str) -> Teller:
+def audience(settings: Settings, sink: Listed) -> set[str] | None:
+    """The persons whom a sink can reach now; None for everyone. LTI reaches who opened their page from a course with grades."""
+    if sink.kind != "lti":
+        return None
+    return set(Marts(settings.published).owners(LtiStore(settings.lti).graded_accounts()).values())
+
+
+def listed_as(settings: Settings, name: str) -> Listed:
     """One of the sinks. SettingsError where there is none of that name."""
-    sinks = tellers(settings)
+    sinks = listed(settings)
     found = next((one for one in sinks if one.name == name), None)
     if found is None:
         known = ", ".join(one.name for one in sinks) or "none"
         raise SettingsError(f"There is no sink {name}; there are: {known}.", "Name one of the settings' sinks.")
+    return found
+
+
+def tellers(settings: Settings, patiently: bool = True) -> list[Teller]:
+    """The same, ready to be told. SettingsError where a secret cannot be read."""
+    found = []
+    for one in listed(settings):
+        sink = SINKS[one.kind]
+        given = next(each for each in getattr(settings.sinks, one.kind) if each.name == one.name)
+        patience = given.patience_seconds if patiently else min(given.patience_seconds, PATIENCE_BESIDE)
+        of = _OF[one.kind](settings, given, Pace(given.timeout_seconds, patience, given.per_second))
+        found.append(Teller(one, partial(sink.deliver, of), sink.personal, sink.at_once))
     return found
 
 
@@ -107,7 +131,19 @@ def _lrs(settings: Settings, one: LrsSinkSettings, pace: Pace) -> LrsSink:
 
 
 def _lti(settings: Settings, one: LtiSinkSettings, pace: Pace) -> LtiSink:
-    return LtiSink(one.name, LtiStore(settings.lti), len(level_names(settings)) - 1, pace=pace)
+    known = definitions(settings)
+    role = next((each for each in known.roles if each.id == one.role), None)
+    if one.role and role is None:
+        roles = ", ".join(each.id for each in known.roles) or "none"
+        raise SettingsError(
+            f"sinks.lti.role: there is no role {one.role}; there are: {roles}.", "Name one of roles.yaml."
+        )
+    ranks = {level.id: rank for rank, level in enumerate(known.framework.levels, start=1)}
+    asked = None
+    if role:
+        requires = {competency: ranks[level] for competency, level in role.requires.items()}
+        asked = Requirements(role.id, role.name, requires, Marts(settings.published))
+    return LtiSink(one.name, LtiStore(settings.lti), len(ranks), asked, pace=pace)
 
 
 _OF: dict[str, Callable[[Settings, Any, Pace], Any]] = {

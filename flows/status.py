@@ -11,7 +11,7 @@ from flows.land import backlog
 from flows.opening import event_log
 from flows.settings import Settings
 from flows.sink_states import sink_state
-from flows.sinks import tellers
+from flows.sinks import listed
 from schemas.records import STATEMENTS
 
 
@@ -44,6 +44,6 @@ def standing(settings: Settings) -> dict[str, Any]:
             if published.exists()
             else None
         ),
-        "sinks": {sink.name: sink_state(settings, sink.name) for sink in tellers(settings)},
+        "sinks": {sink.name: sink_state(settings, sink.name) for sink in listed(settings)},
         "runs": runs(settings),
     }

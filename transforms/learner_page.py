@@ -117,8 +117,13 @@ def piece(row: Mapping[str, Any], language: Language) -> dict[str, Any]:
     said = language.text(
         N_("({level}): {went}, {day}"), level=row["pitched_level_name"], went=language.text(went), day=day
     )
-    return {"id": row["statement_id"], "name": row["activity_name"] or row["activity_id"], "link": link(row["activity_id"]),
+    return {"id": row["statement_id"], "name": evidence_name(row), "link": link(row["activity_id"]),
             "said": said, "day": day}  # fmt: skip
+
+
+def evidence_name(row: Mapping[str, Any]) -> str:
+    """What an activity is called."""
+    return str(row["activity_name"] or row["activity_id"])
 
 
 def step(row: Mapping[str, Any], language: Language) -> dict[str, Any]:
@@ -127,7 +132,7 @@ def step(row: Mapping[str, Any], language: Language) -> dict[str, Any]:
         N_("({competency}): you are {share} likely to do it well."),
         competency=row["competency_name"], share=language.percent(row["chance_of_success"]),
     )  # fmt: skip
-    return {"name": row["activity_name"] or row["activity_id"], "link": link(row["activity_id"]), "said": said}
+    return {"name": evidence_name(row), "link": link(row["activity_id"]), "said": said}
 
 
 def gap(framework: Framework, row: Mapping[str, Any], language: Language) -> dict[str, Any]:

@@ -145,7 +145,7 @@ async def _registered(tool: Tool, request: Request) -> Response:
     finally:
         remote.close()
     tool.store.register(platform)
-    return page("registered.html.j2", language_for(request), ["*"], scripts=True, at=tool.url, platform=platform)
+    return page("registered.html.j2", language_for(request), frames(tool), scripts=True, at=tool.url, platform=platform)
 
 
 def _opened(tool: Tool, found: Launch, request: Request) -> str:
@@ -159,7 +159,7 @@ def _opened(tool: Tool, found: Launch, request: Request) -> str:
     session = Session(
         person, account, found.name, language_for(request, found.language).tag, context[:3], found.teaches, found.learns
     )
-    path = "/course" if found.teaches and not found.learns else "/me"
+    path = "/course" if found.teaches and not found.learns and found.context else "/me"
     competency = found.custom.get("competency", "")
     if path == "/me" and competency in {one for one, _ in tool.competencies}:
         path = f"/me/competencies/{competency}"

@@ -208,6 +208,15 @@ class LtiStore:
             ).fetchall()  # fmt: skip
         return [(str(sub), json.loads(accounts)) for sub, accounts in rows]
 
+    def graded_accounts(self) -> list[str]:
+        """The accounts of all who learn in a course with line items."""
+        with self._opened() as connection:
+            rows = connection.execute(
+                "select distinct account from accounts join enrolments using (issuer, client_id, sub) "
+                "join contexts using (issuer, client_id, context) where contexts.line_items_url <> ''"
+            ).fetchall()
+        return [str(account) for (account,) in rows]
+
     def graded_in(self, accounts: list[str]) -> list[tuple[Context, str]]:
         """The courses with line items in which someone with these accounts learns, each with who they are there."""
         with self._opened() as connection:

@@ -37,6 +37,7 @@ def course(asked: Asked) -> Response:
         ],
         gaps=[one.name for one in competencies if 2 * sum(counts[one.id]) < len(roster)],
         stuck=_stuck(pages, roster),
+        disputes=[_dispute(row, roster) for row in pages.marts.disputes(list(roster))],
         members=[_member(asked, person, name, rows) for person, name in sorted(roster.items(), key=lambda one: one[1].lower())],
     )  # fmt: skip
 
@@ -47,6 +48,13 @@ def _member(asked: Asked, person: str, name: str, rows: list[dict[str, Any]]) ->
     return {
         "name": name or asked.language.text(N_("unnamed")), "known": len(own),
         "newest": asked.language.date(newest.date()) if newest else "–",
+    }  # fmt: skip
+
+
+def _dispute(row: Mapping[str, Any], roster: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "name": roster[row["person"]], "what": words.evidence_name(row), "competency": row["competency_name"],
+        "why": row["dispute"],
     }  # fmt: skip
 
 

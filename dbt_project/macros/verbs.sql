@@ -2,3 +2,8 @@
 {% macro verbs_of_levels() -%}
     ('https://w3id.org/proficio/verbs/levelled')
 {%- endmacro %}
+
+{# The verb by which a person says that a statement about them is wrong. -#}
+{% macro verb_of_disputes() -%}
+    'https://w3id.org/proficio/verbs/disputed'
+{%- endmacro %}

@@ -80,11 +80,11 @@ def consent(
     """
     from connectors.consents import EVERY_SINK
     from connectors.consents import say as keep
-    from flows.sinks import sink_named
+    from flows.sinks import listed_as
     from transforms.identity import as_account
 
     settings = load(context)
-    name = sink_named(settings, sink).name if sink else EVERY_SINK
+    name = listed_as(settings, sink).name if sink else EVERY_SINK
     keep(settings.consents, as_account(account), name, not withdraw, "command line")
     told = "may" if not withdraw else "may not"
     say(

@@ -326,6 +326,25 @@ def test_levels_become_scores_of_who_agreed(served: Served) -> None:
     assert platform.line_items
 
 
+def test_who_launches_later_is_told_then_and_a_role_is_one_score(served: Served) -> None:
+    platform, path = served.platform, served.home.folder / "role.toml"
+    path.write_text((served.home.folder / "proficio.toml").read_text("utf-8").partition("\n[[sinks.lti]]")[0] + (
+        '\n[[sinks.lti]]\nname = "role"\nrole = "ai-product-manager"\npolicy = { consent = "assumed" }\n'), "utf-8")  # fmt: skip
+    told = served.home("--config", "role.toml", "feedback")
+    assert "not reached" in told
+    with _browser() as browser:
+        platform.launch(browser, sub="u7", email="eve@example.org", name="Eve")
+    platform.scores.clear()
+    served.home("--config", "role.toml", "feedback")
+    assert [
+        (one["userId"], one["resource"], one["scoreGiven"], one["scoreMaximum"])
+        for one in platform.scores
+        if one["userId"] == "u7"
+    ] == [("u7", "role:ai-product-manager", 0, 7)]
+    path.write_text(path.read_text("utf-8").replace("ai-product-manager", "astronaut"), "utf-8")
+    assert "there is no role astronaut" in served.home("--config", "role.toml", "feedback", expect=3)
+
+
 def test_a_platform_that_others_wrote_launches_links_lists_and_is_told(served: Served) -> None:
     """Open edX's LtiAdvantageConsumer: what it signs is taken, what is sent to it satisfies it."""
     edx = OpenEdx(served.home.folder, served.url)

@@ -36,6 +36,7 @@ incoming as (
         voids,
         cast(target_statement_id as {{ uuid_type() }}) as target_statement_id,
         {{ extension_text('context_extensions', 'https://w3id.org/proficio/extensions/reverts') }} as reverts_activity_id,
+        case when verb_id = {{ verb_of_disputes() }} then response end as dispute,
         {{ joined_lists([
             prefixed('parent:', 'parent_ids'),
             prefixed('grouping:', 'grouping_ids'),

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from connectors.moodle import MoodleRefusal, WebServices
 from schemas.errors import InputError
 from schemas.framework import Framework
-from transforms.framework_moodle import HTML, TAXONOMIES, description, scale_configuration, scale_values
+from transforms.framework_moodle import HTML, TAXONOMIES, description, paragraph, scale_configuration, scale_values
 
 _SCALES_TRIED = 100
 _SYSTEM_CONTEXT = 1
@@ -42,7 +42,7 @@ def set_up(moodle: WebServices, framework: Framework, scale: int | None = None) 
     known = {one["idnumber"]: int(one["id"]) for one in competencies(moodle, found["id"])}
     before = len(known)
     for group in framework.groups:
-        _make(moodle, known, found["id"], group.id, group.name, f"<p>{group.description}</p>", 0)
+        _make(moodle, known, found["id"], group.id, group.name, paragraph(group.description), 0)
         for one in group.competencies:
             if not one.retired:
                 _make(moodle, known, found["id"], one.id, one.name, description(framework, one), known[group.id])
@@ -89,8 +89,8 @@ def _make(
     answer = moodle.call(
         "core_competency_create_competency", done=lambda: made() is not None,
         competency={
-            "shortname": name[:100], "idnumber": idnumber, "description": about, "descriptionformat": HTML, "sortorder": 0,
-            "parentid": parent, "path": "/0/", "ruleoutcome": 0, "competencyframeworkid": framework,
+            "shortname": name[:100], "idnumber": idnumber, "description": about, "descriptionformat": HTML, "parentid": parent,
+            "competencyframeworkid": framework,
         },
     )  # fmt: skip
     known[idnumber] = int(answer["id"]) if answer else made() or 0

@@ -40,7 +40,12 @@ def description(framework: Framework, competency: Competency) -> str:
         f"<dt>{escape(level.name)}</dt><dd>{escape(competency.levels.get(level.id, level.description))}</dd>"
         for level in framework.levels
     )
-    return f"<p>{escape(competency.description)}</p><dl>{levels}</dl>"
+    return f"{paragraph(competency.description)}<dl>{levels}</dl>"
+
+
+def paragraph(text: str) -> str:
+    """A text as HTML."""
+    return f"<p>{escape(text)}</p>"
 
 
 def to_moodle_csv(framework: Framework) -> str:
@@ -59,7 +64,7 @@ def to_moodle_csv(framework: Framework) -> str:
 
 def _rows(framework: Framework) -> Iterator[tuple[Any, ...]]:
     for group in framework.groups:
-        yield "", group.id, group.name, f"<p>{escape(group.description)}</p>"
+        yield "", group.id, group.name, paragraph(group.description)
         for one in group.competencies:
             if not one.retired:
                 yield group.id, one.id, one.name, description(framework, one)

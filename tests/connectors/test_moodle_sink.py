@@ -3,6 +3,7 @@
 import csv
 import json
 import random
+import time
 from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
@@ -236,6 +237,16 @@ def test_the_server_of_these_tests_answers_as_a_moodle_does() -> None:
             ]
     assert compared >= 12
     moodle.close()
+
+
+def test_moodle_is_asked_no_faster_than_it_may_be(moodle: Moodle, tmp_path: Path) -> None:
+    settings = rating(moodle, tmp_path, per_second=40)
+    for number in range(8):
+        moodle.enrol(f"p{number}")
+    publish_levels(settings, [level(f"mailto:p{number}@example.org", 2) for number in range(8)])
+    begun = time.monotonic()
+    assert feedback(settings)[1].told == 8
+    assert time.monotonic() - begun >= (moodle.calls.total() - 1) / 40
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from flows.logs import logger
 from flows.opening import event_log, identities
 from flows.settings import Settings
 from flows.sink_states import is_paused, note_failed, note_told
-from flows.sinks import TOPIC, Listed, Teller, audience, level_names, listed, listed_as, tellers, topic
+from flows.sinks import TOPIC, Listed, Teller, audience, level_names, listed, listed_as, teller, topic
 from schemas.errors import ProficioError, SettingsError
 
 Progress = Callable[[int], None]
@@ -58,20 +58,20 @@ def feedback(
         with event_log(settings) as opened:
             return feedback(settings, opened, progress, now, beside)
     moment = now or datetime.now(UTC)
-    sinks = [one for one in tellers(settings, not beside) if not (beside and is_paused(settings, one.listed.name))]
+    sinks = [one for one in listed(settings) if not (beside and is_paused(settings, one.name))]
     done, failed = [], None
     with ledger(settings.ledger) as book, ThreadPoolExecutor(max(len(sinks), 1), "sink") as pool:
         done.append(_tell(settings, book, topic(log), progress, moment))
 
-        def tell(sink: Teller) -> Told | ProficioError:
+        def tell(sink: Listed) -> Told | ProficioError:
             try:
                 with book.another() as own:
-                    told = _tell(settings, own, sink, progress, moment)
+                    told = _tell(settings, own, teller(settings, sink, not beside), progress, moment)
             except ProficioError as error:
-                logger().warning("%s was not told all: %s", sink.listed.name, error)
-                note_failed(settings, sink.listed.name, error)
+                logger().warning("%s was not told all: %s", sink.name, error)
+                note_failed(settings, sink.name, error)
                 return error
-            note_told(settings, sink.listed.name, {"waiting": told.waiting})
+            note_told(settings, sink.name, {"waiting": told.waiting})
             return told
 
         for told in pool.map(tell, sinks):
@@ -136,8 +136,8 @@ def _judge(settings: Settings, book: Ledger, sink: Listed, now: datetime) -> dic
     return book.judge(levels, level_names(settings), sink.name, sink.policy, agreed, audience(settings, sink), now)
 
 
-def _tell(settings: Settings, book: Ledger, teller: Teller, progress: Progress, now: datetime) -> Told:
-    sink = teller.listed
+def _tell(settings: Settings, book: Ledger, to: Teller, progress: Progress, now: datetime) -> Told:
+    sink = to.listed
     states = _judge(settings, book, sink, now)
     book.keep_held(sink.name)
     due_now = states.pop("due", 0)
@@ -145,7 +145,7 @@ def _tell(settings: Settings, book: Ledger, teller: Teller, progress: Progress, 
         return Told(sink.name, waiting={**states, QUIET: due_now})
     done, heard = Told(sink.name, waiting=states), list[Change]()
     try:
-        for row, reason in teller.deliver(_begun(settings, book, teller)):
+        for row, reason in to.deliver(_begun(settings, book, to)):
             if reason is None:
                 heard.append(row)
                 gone = row["reported_level"] is None
@@ -153,7 +153,7 @@ def _tell(settings: Settings, book: Ledger, teller: Teller, progress: Progress, 
             else:
                 book.note_refused(sink.name, row, reason, now)
                 done = replace(done, refused=done.refused + 1)
-            if len(heard) >= teller.at_once:
+            if len(heard) >= to.at_once:
                 book.note(sink.name, heard, now)
                 heard.clear()
             progress(1)
@@ -163,14 +163,14 @@ def _tell(settings: Settings, book: Ledger, teller: Teller, progress: Progress, 
     return done
 
 
-def _begun(settings: Settings, book: Ledger, teller: Teller) -> Iterator[Change]:
+def _begun(settings: Settings, book: Ledger, to: Teller) -> Iterator[Change]:
     """The changes that are due, each noted as begun before a sink hears of it."""
     for rows in book.judged("due"):
-        for start in range(0, len(rows), teller.at_once):
-            some = rows[start : start + teller.at_once]
-            if teller.personal:
+        for start in range(0, len(rows), to.at_once):
+            some = rows[start : start + to.at_once]
+            if to.personal:
                 _add_persons(settings, some)
-            book.begin(teller.listed.name, some)
+            book.begin(to.listed.name, some)
             yield from some
 
 

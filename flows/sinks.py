@@ -83,16 +83,13 @@ def listed_as(settings: Settings, name: str) -> Listed:
     return found
 
 
-def tellers(settings: Settings, patiently: bool = True) -> list[Teller]:
-    """The same, ready to be told. SettingsError where a secret cannot be read."""
-    found = []
-    for one in listed(settings):
-        sink = SINKS[one.kind]
-        given = next(each for each in getattr(settings.sinks, one.kind) if each.name == one.name)
-        patience = given.patience_seconds if patiently else min(given.patience_seconds, PATIENCE_BESIDE)
-        of = _OF[one.kind](settings, given, Pace(given.timeout_seconds, patience, given.per_second))
-        found.append(Teller(one, partial(sink.deliver, of), sink.personal, sink.at_once))
-    return found
+def teller(settings: Settings, one: Listed, patiently: bool = True) -> Teller:
+    """One of them, ready to be told. SettingsError where its secret cannot be read."""
+    sink = SINKS[one.kind]
+    given = next(each for each in getattr(settings.sinks, one.kind) if each.name == one.name)
+    patience = given.patience_seconds if patiently else min(given.patience_seconds, PATIENCE_BESIDE)
+    of = _OF[one.kind](settings, given, Pace(given.timeout_seconds, patience, given.per_second))
+    return Teller(one, partial(sink.deliver, of), sink.personal, sink.at_once)
 
 
 def level_names(settings: Settings) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import pytest
 from flows.feedback import feedback
 from flows.opening import definitions
 from flows.settings import LrsSinkSettings, Settings, SinksSettings
-from flows.sinks import tellers
+from flows.sinks import listed, teller
 from schemas.alignment import parse_rules
 from schemas.xapi import is_valid
 from tests.graded import CALIBRATION, answered
@@ -42,7 +42,7 @@ def test_each_change_is_a_statement_once(lrs: Server, tmp_path: Path) -> None:
     settings = telling(lrs, tmp_path)
     publish_levels(settings, [level("mailto:ada@example.org", 2), level("https://lms.example.org|bob", 3)])
     assert feedback(settings)[1].told == 2
-    [teller] = tellers(settings)
+    [sink] = listed(settings)
     change = {
         **level("mailto:ada@example.org", 2),
         "person": "p",
@@ -50,7 +50,10 @@ def test_each_change_is_a_statement_once(lrs: Server, tmp_path: Path) -> None:
         "accounts": ["mailto:ada@example.org"],
         "reasons": [],
     }
-    assert [reason for _, reason in teller.deliver([change, change])] == [None, None]  # told twice, it is one
+    assert [reason for _, reason in teller(settings, sink).deliver([change, change])] == [
+        None,
+        None,
+    ]  # told twice, it is one
     with lrs.client("auditor") as client:
         told = client.get("statements", params={"verb": "https://w3id.org/proficio/verbs/levelled"}).json()[
             "statements"

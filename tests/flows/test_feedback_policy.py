@@ -14,7 +14,7 @@ from connectors.sinks import Change, Sink
 from flows.feedback import Told, approve, due, feedback, forget
 from flows.settings import Settings, SinksSettings, WebhookSettings
 from flows.sink_states import sink_state
-from flows.sinks import tellers
+from flows.sinks import listed
 from schemas.errors import InputError, ProficioError, SettingsError, UnavailableError
 from schemas.policy import Policy
 from tests.home import Home
@@ -188,6 +188,18 @@ def test_a_sink_that_fails_or_hangs_delays_no_other_and_is_left_in_peace(heard: 
     assert sink_state(settings, "broken")["failures"] == 0
 
 
+def test_a_secret_that_is_missing_stops_its_sink_alone(heard: Heard, tmp_path: Path) -> None:
+    settings = told_by(tmp_path, "broken", "hr")
+    broken = settings.sinks.webhook[0].model_copy(update={"secret_file": tmp_path / "missing"})
+    sinks_of = SinksSettings(webhook=(broken, settings.sinks.webhook[1]))
+    settings = settings.model_copy(update={"sinks": sinks_of})
+    publish_levels(settings, [level(WHO, 2)])
+    with pytest.raises(SettingsError, match="missing cannot be read"):
+        feedback(settings)
+    assert [one for _, one in heard] == [2]
+    assert [row["sink"] for row in due(settings)] == ["broken"]
+
+
 def test_it_is_told_once_more_what_was_told_since(heard: Heard, tmp_path: Path) -> None:
     settings = told_by(tmp_path)
     tell(settings, 0, level(WHO, 2))
@@ -205,7 +217,7 @@ def test_a_wrong_policy_is_told(tmp_path: Path, policy: dict[str, Any], words: s
     with pytest.raises(ValidationError, match=words):
         Policy(**policy)
     with pytest.raises(SettingsError, match=f"sinks.webhook hr.*{words}"):
-        tellers(told_by(tmp_path, **policy))
+        listed(told_by(tmp_path, **policy))
 
 
 def test_two_sinks_of_one_name_are_refused(tmp_path: Path) -> None:

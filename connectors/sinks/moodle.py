@@ -134,7 +134,7 @@ class _Site:
     def _write(self, change: Change, user: dict[str, Any], again: bool) -> None:
         """The message to the learner. `again`: it was rated before, so it may have been written to as well."""
         wanted, told, now = self._settings.messages, change["told_level"], change["reported_level"]
-        if wanted == "never" or (wanted == "rises" and told is not None and now <= told):
+        if wanted == "never" or now == told or (wanted == "rises" and told is not None and now < told):
             return
         text = f"<p>{escape(message(change, language_of([user.get('lang', '')])))}</p>"
         if link := self._link(change):

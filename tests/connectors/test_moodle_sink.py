@@ -239,6 +239,23 @@ def test_the_server_of_these_tests_answers_as_a_moodle_does() -> None:
     moodle.close()
 
 
+def test_a_rating_that_broke_off_is_set_right_where_the_level_is_back(moodle: Moodle, tmp_path: Path) -> None:
+    settings = rating(moodle, tmp_path, messages="changes", patience_seconds=0)
+    moodle.enrol("ada")
+    publish_levels(settings, [level("mailto:ada@example.org", 2)])
+    feedback(settings)
+    moodle.fault = lambda function: "after" if "grade" in function else None
+    publish_levels(settings, [level("mailto:ada@example.org", 3, pieces=13)])
+    with pytest.raises(UnavailableError):
+        feedback(settings)
+    assert moodle.rated("ada", "data-literacy") == "Advanced"  # the ledger knows nothing of it
+    moodle.fault = lambda function: None
+    publish_levels(settings, [level("mailto:ada@example.org", 2, pieces=14)])
+    feedback(settings)
+    assert moodle.rated("ada", "data-literacy") == "Intermediate"
+    assert len(moodle.written_to("ada")) == 1
+
+
 def test_moodle_is_asked_no_faster_than_it_may_be(moodle: Moodle, tmp_path: Path) -> None:
     settings = rating(moodle, tmp_path, per_second=40)
     for number in range(8):

@@ -15,7 +15,9 @@ MARTS = ("mart_levels",)
 def warehouse(settings: Settings, rows: int) -> None:
     settings.home.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(str(settings.warehouse)) as connection:
-        connection.execute(f"create or replace table mart_levels as select i as n from range({rows}) as t(i)")
+        connection.execute(
+            f"create or replace table mart_levels as select i as n, i::varchar as person from range({rows}) as t(i)"
+        )
 
 
 def publish(settings: Settings) -> dict[str, int]:

@@ -177,3 +177,20 @@ addEventListener("message", (event) => {{
 def _posting(address: str, state: str, token: str) -> str:
     return f"""<!doctype html><title>Launch</title><form method="post" action="{address}">
 <input name="state" value="{state}"><input name="id_token" value="{token}"></form><script>document.forms[0].submit()</script>"""
+
+
+def new_browser(**headers: str) -> httpx.Client:
+    """Keeps cookies as a browser does on loopback, Secure ones too."""
+    client = httpx.Client(headers=headers, timeout=30)
+
+    def secure(answer: httpx.Response) -> None:
+        for cookie in answer.headers.get_list("set-cookie"):
+            name, _, value = cookie.partition(";")[0].partition("=")
+            client.cookies.set(name, value, domain="127.0.0.1", path="/lti")
+
+    client.event_hooks["response"] = [secure]
+    return client
+
+
+def session_of(page: httpx.Response) -> str:
+    return parse_qs(urlsplit(str(page.url)).query)["session"][0]

@@ -26,7 +26,7 @@ def choose(tool: Tool, request: Request, found: Launch) -> Response:
     asked = {
         "aud": f"{AUDIENCE}-linking", "exp": int(time.time()) + STATE_SECONDS, "iss": found.platform.issuer,
         "client": found.platform.client_id, "deployment": found.deployment, "return": str(settings["deep_link_return_url"]),
-        "data": settings.get("data"), "grades": bool(found.line_items_url),
+        "data": settings.get("data"),
     }  # fmt: skip
     return page(
         "choose.html.j2", language_for(request, found.language), frames(tool), at=tool.url,

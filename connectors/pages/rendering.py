@@ -17,12 +17,10 @@ STYLE = files("connectors.pages").joinpath("templates/page.css").read_text("utf-
 
 @lru_cache
 def _environment() -> Environment:
-    made = Environment(
+    return Environment(
         loader=PackageLoader("connectors.pages", "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=StrictUndefined,
     )  # fmt: skip
-    made.filters["signed"] = lambda number: f"{number:+.1f}".replace("-", "−")
-    return made
 
 
 def page(

@@ -19,7 +19,7 @@ demo: .venv/done ## the whole pipeline on a simulated cohort and a real Git repo
 	$(BIN)/proficio demo $(if $(REPO),--repo "$(REPO)")
 
 test: .venv/done ## every test; those on Kafka need Java 17 and Maven
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/done ## ruff, mypy, import-linter, sqlfluff
 	$(BIN)/ruff check .

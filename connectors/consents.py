@@ -1,7 +1,7 @@
 """Who agreed that a sink hears of their levels, and who did not: what each account last said, in one SQLite file."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,12 +38,20 @@ def said(path: Path) -> list[Consent]:
     return [Consent(account, sink, bool(agreed), at, by) for account, sink, agreed, at, by in rows]
 
 
+def forget(path: Path, accounts: Iterable[str]) -> None:
+    """Take out what accounts said."""
+    if path.exists():
+        with _opened(path) as connection:
+            connection.executemany("delete from consents where account = ?", [(account,) for account in accounts])
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(path, timeout=30)) as connection, connection:
             connection.execute("pragma journal_mode = wal")
+            connection.execute("pragma secure_delete = on")
             connection.execute(
                 "create table if not exists consents "
                 "(account text, sink text, agreed integer, said_at text, said_by text)"

@@ -19,13 +19,16 @@ class DbtProject:
     The first call parses the project and keeps the manifest, so that no later one does, whatever variables it is given.
     """
 
-    def __init__(self, folder: Path, seeds: Mapping[str, str], warehouse: Path, memory: str) -> None:
+    def __init__(
+        self, folder: Path, seeds: Mapping[str, str], warehouse: Path, memory: str, least_group: int = 5
+    ) -> None:
         self.folder = folder
-        self.digest = _refresh(folder, seeds)
+        self.digest = f"{_refresh(folder, seeds)} {least_group}"
         self._environment = {
             "PROFICIO_WAREHOUSE": str(warehouse),
             "PROFICIO_WAREHOUSE_TEMP": str(folder / "spill"),
             "PROFICIO_WAREHOUSE_MEMORY": memory,
+            "PROFICIO_LEAST_GROUP": str(least_group),
             "DO_NOT_TRACK": "1",
             "DBT_LOG_FORMAT": "text",
         }

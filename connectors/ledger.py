@@ -220,6 +220,12 @@ class Ledger:
                 [sink],
             )
 
+    def of(self, person: str) -> list[dict[str, Any]]:
+        """What sinks were told of a person, and when."""
+        return dictionaries(
+            self._connection.execute("from told where person = ? order by told_at, sink, competency", [person])
+        )
+
     def refused(self) -> list[dict[str, Any]]:
         """What sinks refuse, newest first."""
         return dictionaries(self._connection.execute("from refused order by refused_at desc, person, competency"))

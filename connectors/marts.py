@@ -6,18 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 
-from connectors.warehouse import dictionaries
+from connectors.publication import IDENTIFYING
+from connectors.warehouse import dictionaries, quoted
 from schemas.errors import StorageError
 
 _ACCOUNTS = "select account, person from mart where list_contains($1, account)"
 
 
 class Marts:
-    """The folder of published marts. A mart that is not published has no rows. Many threads may read at once."""
+    """The folders of published marts, and of those with names. A mart that is not there has no rows. For many threads."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, identified: Path) -> None:
+        self._folder, self._identified = folder, identified
         # One connection for all: making one takes longer than most queries. What files hold is looked up again when they change.
         self._connection = duckdb.connect()
         self._connection.execute("load parquet; set global parquet_metadata_cache = true")
@@ -69,6 +71,15 @@ class Marts:
         """The accounts of a person."""
         return [row["account"] for row in self._of("dim_account", [person], "account")]
 
+    def all_of(self, person: str) -> dict[str, list[dict[str, Any]]]:
+        """Mart → its rows of a person, of every mart that is published with rows of persons."""
+        found = {}
+        names = {one.stem for folder in (self._folder, self._identified) for one in folder.glob("*.parquet")}
+        for path in (self._path(name) for name in sorted(names)):
+            if "person" in pq.read_schema(path).names:
+                found[path.stem] = self._rows(path.stem, "select * from mart where person = $1", person)
+        return found
+
     def _of(self, mart: str, people: Sequence[str], order: str) -> list[dict[str, Any]]:
         wanted = sorted(people)
         if not wanted:
@@ -77,11 +88,14 @@ class Marts:
         sql = f"select * from mart where person between $1 and $2 and list_contains($3, person) order by {order}"  # noqa: S608
         return self._rows(mart, sql, wanted[0], wanted[-1], wanted)
 
+    def _path(self, mart: str) -> Path:
+        return (self._identified if mart in IDENTIFYING else self._folder) / f"{mart}.parquet"
+
     def _rows(self, mart: str, sql: str, *parameters: Any) -> list[dict[str, Any]]:
-        path = self._folder / f"{mart}.parquet"
+        path = self._path(mart)
         if not path.exists():
             return []
-        name = str(path).replace("'", "''")
+        name = quoted(path)
         with self._connection.cursor() as cursor:
             cursor.execute("set TimeZone = 'UTC'")
             try:

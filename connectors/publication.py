@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 
 from connectors.lake import storage_errors
-from connectors.warehouse import connected
+from connectors.warehouse import connected, quoted
 from schemas.errors import InputError
 
 DATABASE = "proficio.duckdb"
@@ -24,6 +24,7 @@ BY_PERSON = frozenset(
     }
 )
 ROW_GROUP = 20_480
+IDENTIFYING = ("dim_account", "dim_person")  # who people are: in all others they stand by a keyed hash
 
 
 def publish(warehouse: Path, folder: Path, marts: Sequence[str], database: bool, memory: str) -> dict[str, int]:
@@ -37,6 +38,12 @@ def publish(warehouse: Path, folder: Path, marts: Sequence[str], database: bool,
     with storage_errors(folder), connected(warehouse, read_only=True) as connection:
         folder.mkdir(parents=True, exist_ok=True)
         _configure(connection, memory)
+        if (
+            database
+        ):  # so they are all the marts there are to be: one that was published before and is left out now goes
+            for path in folder.glob("*.parquet"):
+                if path.stem not in marts:
+                    path.unlink()
         for mart in marts:
             target = folder / f"{mart}.parquet"
             temporary = _temporary(target)
@@ -45,7 +52,7 @@ def publish(warehouse: Path, folder: Path, marts: Sequence[str], database: bool,
                 if mart in BY_PERSON:
                     rows_of, groups = f"(from {mart} order by person)", f", row_group_size {ROW_GROUP}"
                 copied = connection.execute(
-                    f"copy {rows_of} to '{_quoted(temporary)}' (format parquet, compression zstd{groups})"
+                    f"copy {rows_of} to '{quoted(temporary)}' (format parquet, compression zstd{groups})"
                 )
                 rows[mart] = (copied.fetchone() or (0,))[0]
                 _swap(temporary, target)
@@ -66,7 +73,7 @@ def _publish_database(folder: Path, marts: Sequence[str], memory: str) -> None:
             with duckdb.connect(str(temporary)) as connection:
                 _configure(connection, memory)
                 for mart in marts:
-                    source = _quoted(folder / f"{mart}.parquet")
+                    source = quoted(folder / f"{mart}.parquet")
                     connection.execute(f"create table {mart} as from read_parquet('{source}')")
             temporary.chmod(0o444)
             _swap(temporary, target)
@@ -81,10 +88,6 @@ def _configure(connection: duckdb.DuckDBPyConnection, memory: str) -> None:
 
 def _temporary(target: Path) -> Path:
     return target.with_name(f".{target.name}.{os.getpid()}.tmp")
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
 
 
 def _swap(temporary: Path, target: Path) -> None:

@@ -13,12 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from connectors import lake
+from connectors.locks import locked
 from schemas.errors import InputError, StorageError, UnavailableError
 from schemas.lake import STATEMENTS
 from schemas.records import StoredRecord
 from transforms.identity import Identities
 
-_SETUP = """
+SETUP = """
 create schema if not exists lake;
 create table if not exists lake.offsets (
     topic varchar, log_partition integer, next_offset bigint, primary key (topic, log_partition)
@@ -63,7 +64,7 @@ def begin_load(
     still names the last one.
     """
     with connected(warehouse) as connection:
-        connection.execute(_SETUP)
+        connection.execute(SETUP)
         before, known = connection.execute("select digest, identities from lake.seeds").fetchone() or (None, None)
         full = full_refresh or digest != before
         if full:
@@ -173,7 +174,7 @@ def finish_load(warehouse: Path, load: Load, digest: str, identities: Identities
 def rejected_offsets(warehouse: Path) -> dict[int, int]:
     """For each partition of the dead letters the offset behind the last one that was read into `lake.rejected`."""
     with connected(warehouse) as connection:
-        connection.execute(_SETUP)
+        connection.execute(SETUP)
         return dict(connection.execute("select log_partition, next_offset from lake.rejected_offsets").fetchall())
 
 
@@ -184,7 +185,7 @@ def note_rejected(warehouse: Path, partition: int, end: int, letters: Iterable[S
     for count, letter in enumerate(letters, start=1):  # noqa: B007 - the last count is wanted
         headers = letter.headers
         origin = headers.get("origin", letter.place)
-        moment = datetime.fromtimestamp(letter.timestamp / 1000, UTC)
+        moment = datetime.fromtimestamp(int(headers.get("rejected-at", letter.timestamp)) / 1000, UTC)
         newest[origin] = (origin, headers.get("source"), headers.get("clause"), moment, "replayed" in headers)
     with connected(warehouse) as connection:
         connection.execute("begin")
@@ -221,7 +222,7 @@ def frame(database: Path, query: str) -> pd.DataFrame:
 
 def parquet_rows(path: Path, query: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
     """The rows of a query on one Parquet file, there called `mart`, as dictionaries. StorageError where it is damaged."""
-    name = str(path).replace("'", "''")
+    name = quoted(path)
     with duckdb.connect() as connection:
         try:
             connection.execute(f"set TimeZone = 'UTC'; create view mart as from read_parquet('{name}')")
@@ -238,10 +239,29 @@ def dictionaries(cursor: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
+def quoted(path: Path) -> str:
+    """A path as it stands between quotes in SQL."""
+    return str(path).replace("'", "''")
+
+
+@contextmanager
+def alone(warehouse: Path, patience: float = 1800) -> Iterator[None]:
+    """Have the warehouse and what is published from it to oneself: estimating, publishing, erasing, backups wait for each other.
+
+    UnavailableError after so many seconds.
+    """
+    with lake.storage_errors(warehouse), locked(warehouse.with_suffix(".lock"), patience) as got:
+        if not got:
+            raise UnavailableError(
+                f"{warehouse} was held by another process for {patience:g} s.", "Wait for it to end, or stop it."
+            )
+        yield
+
+
 def _statements(files: Sequence[lake.LakeFile]) -> str:
     columns = ", ".join(STATEMENTS.names)
     if files:
-        paths = ", ".join("'" + str(file.path).replace("'", "''") + "'" for file in files)
+        paths = ", ".join(f"'{quoted(file.path)}'" for file in files)
         relation = f"read_parquet([{paths}], hive_partitioning = false)"
     else:
         with duckdb.connect() as connection:

@@ -7,7 +7,21 @@ from typing import Annotated
 
 import typer
 
-from flows.commands import align, framework, inspect, lti, measure, moodle, output, people, pipeline, serving, setup
+from flows.commands import (
+    align,
+    audit,
+    framework,
+    inspect,
+    lti,
+    measure,
+    moodle,
+    output,
+    people,
+    person,
+    pipeline,
+    serving,
+    setup,
+)
 from flows.commands.demo import demo
 from flows.commands.feedback import consent, feedback
 from schemas.errors import ProficioError
@@ -41,10 +55,12 @@ for command in (
     app.command()(command)
 app.command("next")(people.next_steps)
 app.add_typer(align.app, name="align")
+app.add_typer(audit.app, name="audit")
 app.add_typer(serving.app, name="clients")
 app.add_typer(framework.app, name="framework")
 app.add_typer(lti.app, name="lti")
 app.add_typer(moodle.app, name="moodle")
+app.add_typer(person.app, name="person")
 
 
 def main() -> None:

@@ -22,6 +22,11 @@ def daily(settings: Settings, project: DbtProject | None = None, log: EventLog |
     if log is None:
         with event_log(settings) as opened:
             return daily(settings, project, opened)
+    with warehouse.alone(settings.warehouse):
+        return _daily(settings, project, log)
+
+
+def _daily(settings: Settings, project: DbtProject | None, log: EventLog) -> Daily:
     read = 0
     taken = warehouse.rejected_offsets(settings.warehouse)
     for partition, offsets in log.offsets(REJECTED).items():

@@ -17,6 +17,7 @@ from schemas.repairs import Repair
 from transforms.statements import RefusedStatement, Rejection, judge, key_of, parse
 
 _DAY = timedelta(days=1)
+REJECTED_AT = "rejected-at"  # of a letter that was written again: when it was refused, ms since 1970
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def dead_letters(log: EventLog) -> Iterator[DeadLetter]:
                 clause=record.headers.get("clause", ""),
                 path=record.headers.get("path", ""),
                 reason=record.headers.get("reason", ""),
-                rejected_at=datetime.fromtimestamp(record.timestamp / 1000, UTC),
+                rejected_at=datetime.fromtimestamp(int(record.headers.get(REJECTED_AT, record.timestamp)) / 1000, UTC),
                 value=record.value or b"",
                 xapi_version=record.headers.get("xapi-version", ""),
             )

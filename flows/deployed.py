@@ -20,7 +20,7 @@ from flows import feedback as feeding
 from flows import land as landing
 from flows import publish as publishing
 from flows import pull as pulling
-from flows import settings_file
+from flows import retention, settings_file
 from flows.dead_letters import dead_letters, rising
 from flows.history import note_run
 from flows.logs import logger, quiet_expected_errors
@@ -53,6 +53,12 @@ def pull_task(config: str | None, source: str) -> dict[str, Any]:
 def land_task(config: str | None) -> dict[str, Any]:
     """Land the backlog of the event log."""
     return asdict(landing.land(_settings(config)))
+
+
+@task(name="expire", task_run_name="expire", **_RETRIES)
+def expire_task(config: str | None) -> dict[str, Any]:
+    """Take out what was kept long enough."""
+    return asdict(retention.expire(_settings(config)))
 
 
 @task(name="estimate", task_run_name="estimate", **_RETRIES)
@@ -101,6 +107,7 @@ def nightly(config: str | None = None, full_refresh: bool = False) -> dict[str, 
         run["pulled"] = [state.result() for state in pulls.values() if state.is_completed()]
         run["failed_sources"] = [source for source, state in pulls.items() if not state.is_completed()]
         run["landed"] = land_task(config)
+        run["expired"] = expire_task(config)
         run["estimated"] = estimate_task(config, full_refresh)
         run["daily"] = daily_task(config)
         run["published"] = publish_task(config)

@@ -41,7 +41,7 @@ def estimate(
     lake was written anew.
     """
     project = project or dbt_project(settings)
-    with lake.reading(settings.lake):
+    with warehouse.alone(settings.warehouse), lake.reading(settings.lake):
         return _estimate(settings, full_refresh, project, log, test)
 
 

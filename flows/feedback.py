@@ -176,11 +176,11 @@ def _begun(settings: Settings, book: Ledger, to: Teller) -> Iterator[Change]:
 
 def _add_persons(settings: Settings, changes: list[Change]) -> None:
     """Give changes the accounts of the person and what moved the level most, where it was published."""
-    accounts, reasons = settings.published / "dim_account.parquet", settings.published / "mart_explanations.parquet"
+    accounts, reasons = settings.identified / "dim_account.parquet", settings.published / "mart_explanations.parquet"
     if not accounts.exists():
         raise SettingsError(
             "dim_account is not published, so no one knows which accounts a person has.",
-            "Take it out of publish.leave_out, and run proficio publish.",
+            "Run proficio publish.",
         )
     people = sorted({row["person"] for row in changes})
     of_person = parquet_rows(accounts, _ACCOUNTS, [people])

@@ -14,6 +14,7 @@ from connectors import lake
 from connectors.event_log import EventLog
 from flows.dead_letters import record_of
 from flows.gates import passed
+from flows.late import take_out_erased
 from flows.opening import event_log, repairs
 from flows.replay import migrate
 from flows.settings import Settings
@@ -41,12 +42,13 @@ class Batch:
 
 @dataclass(frozen=True)
 class Landed:
-    """What a landing did."""
+    """What a landing did. `erased` were dropped, for the person was erased."""
 
     landed: int = 0
     rejected: int = 0
     files: int = 0
     repaired: int = 0
+    erased: int = 0
 
 
 def land(settings: Settings, log: EventLog | None = None, progress: Progress = lambda count: None) -> Landed:
@@ -133,10 +135,11 @@ def _settle(settings: Settings, log: EventLog, batch: Batch) -> Landed:
     table = to_table(batch.judged)
     batch.judged.clear()  # the table holds it now, and twice would be too much
     table, rejected = passed(settings, table, batch.rejected)
+    table, rejected, erased = take_out_erased(settings, log, table, rejected)
     if rejected:
         log.append(REJECTED, rejected)
     files = sum(1 for _ in _publish(settings, batch, table))
-    return Landed(table.num_rows, len(rejected), files, repaired)
+    return Landed(table.num_rows, len(rejected), files, repaired, erased)
 
 
 def _publish(settings: Settings, batch: Batch, table: pa.Table) -> Iterator[lake.LakeFile]:
@@ -175,7 +178,11 @@ def _day(rows: pa.Table) -> date:
 
 def _sum(one: Landed, other: Landed) -> Landed:
     return Landed(
-        one.landed + other.landed, one.rejected + other.rejected, one.files + other.files, one.repaired + other.repaired
+        one.landed + other.landed,
+        one.rejected + other.rejected,
+        one.files + other.files,
+        one.repaired + other.repaired,
+        one.erased + other.erased,
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from connectors.dbt import DbtProject
+from connectors.erased import Erased
 from connectors.event_log import EventLog
 from connectors.lake import storage_errors
 from flows.settings import Settings
@@ -35,7 +36,7 @@ def event_log(settings: Settings, transactional_id: str | None = None) -> Iterat
     if chosen.kind == "sqlite":
         from connectors.event_log.sqlite import SqliteEventLog
 
-        log = SqliteEventLog(settings.home / "events.db")
+        log = SqliteEventLog(settings.home / "events.db", door=erased(settings).door)
         log.create(topics(settings))
     else:
         from connectors.event_log.kafka import KafkaEventLog
@@ -51,11 +52,17 @@ def event_log(settings: Settings, transactional_id: str | None = None) -> Iterat
             compression,
             chosen.delivery_seconds,
             transactional_id,
+            erased(settings).door,
         )
     try:
         yield log
     finally:
         log.close()
+
+
+def erased(settings: Settings) -> Erased:
+    """Who was erased from this installation."""
+    return Erased(settings.home / "erased.db", lambda account: identities(settings).erasure_digests(account))
 
 
 def topics(settings: Settings) -> list[Topic]:
@@ -106,7 +113,9 @@ def dbt_project(settings: Settings) -> DbtProject:
     """The dbt project with the framework's seeds, on the warehouse."""
     chosen = definitions(settings)
     seeded = seeds(chosen, calibration(settings, chosen.framework), settings.identity.group_share)
-    return DbtProject(settings.home / "dbt", seeded, settings.warehouse, settings.estimate.memory)
+    return DbtProject(
+        settings.home / "dbt", seeded, settings.warehouse, settings.estimate.memory, settings.publish.least_group
+    )
 
 
 def calibration(settings: Settings, chosen: Framework) -> Calibration:

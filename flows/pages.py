@@ -33,7 +33,7 @@ def routes(settings: Settings, keep: Callable[[Statement], None]) -> list[Route]
     if not settings.pages.url:
         return []
     known, framework, store = identities(settings), definitions(settings).framework, LtiStore(settings.lti)
-    marts, sessions = Marts(settings.published), _sessions(settings)
+    marts, sessions = Marts(settings.published, settings.identified), _sessions(settings)
     sinks = listed(settings)
     tool = Tool(
         url=settings.pages.url,
@@ -67,7 +67,7 @@ def signed_link(settings: Settings, called: str, days: float) -> str:
     """The address of a person's page, which opens it without an LMS for so many days."""
     url = address(settings)
     person = one_person(settings, called)
-    account = next(iter(Marts(settings.published).accounts(person)), as_account(called))
+    account = next(iter(Marts(settings.published, settings.identified).accounts(person)), as_account(called))
     token = _sessions(settings).give(Session(person, account), days * 86_400)
     return f"{url}/me?session={token}"
 

@@ -60,8 +60,8 @@ def one_person(settings: Settings, called: str) -> str:
 
 
 def _names(settings: Settings, name: str | None = None) -> dict[str, str]:
-    """The names of people by their keys, of those called `name` or of all; none where dim_person is not published."""
-    path = settings.published / "dim_person.parquet"
+    """The names of people by their keys, of those called `name` or of all; none before they are published."""
+    path = settings.identified / "dim_person.parquet"
     rows = parquet_rows(path, _NAMES, [name]) if path.exists() else []
     return {row["person"]: row["person_name"] for row in rows}
 

@@ -148,13 +148,19 @@ def _received(file: lake.LakeFile) -> Iterator[Received]:
             yield record, row["repairs"] or []
 
 
+def place_of(origin: str) -> StoredRecord | None:
+    """The record of xapi.statements that a dead letter's origin names, by its place; None where it came from elsewhere."""
+    found = _PLACE.fullmatch(origin)
+    return StoredRecord(STATEMENTS, int(found[1]), int(found[2]), 0, None, None, {}) if found else None
+
+
 def _settle_letters(log: EventLog, files: list[lake.LakeFile], refused: set[str]) -> None:
     """Mark dead letters whose record is in the lake now as replayed."""
     ends = lake.next_offsets(files, STATEMENTS)
     settled = []
     for letter in dead_letters(log):
-        place = _PLACE.fullmatch(letter.origin)
-        if place and letter.origin not in refused and int(place[2]) < ends.get(int(place[1]), 0):
+        place = place_of(letter.origin)
+        if place and letter.origin not in refused and place.offset < ends.get(place.partition, 0):
             settled.append(Record(letter.origin, b"", {"origin": letter.origin, "replayed": "true"}))
     if settled:
         log.append(REJECTED, settled)

@@ -12,11 +12,12 @@ from connectors.receiver.clients import Clients
 from connectors.receiver.intake import Intake
 from connectors.receiver.store import StatementStore
 from connectors.receiver.webhooks import Deliveries, GitHubWebhook
-from flows.opening import event_log, own_key, repairs, secret
+from flows.opening import erased, event_log, own_key, repairs, secret
 from flows.pages import routes
 from flows.settings import Settings
 from schemas.errors import UnavailableError
 from schemas.xapi import Statement
+from transforms.statements import key_of
 
 _PAGES = "pages"  # the source of statements that pages make
 
@@ -55,7 +56,7 @@ def serve(settings: Settings, host: str, port: int, tell: Callable[[str], None])
         with (
             closing(clients(settings)) as known,
             closing(StatementStore(_file(settings))) as store,
-            closing(Intake(log, store)) as intake,
+            closing(Intake(log, store, _dropping(settings))) as intake,
         ):
             receiver = Receiver(
                 intake=intake,
@@ -88,6 +89,19 @@ def serve(settings: Settings, host: str, port: int, tell: Callable[[str], None])
                 h11_max_incomplete_event_size=65_536,
             )
             uvicorn.Server(config).run([bound])
+
+
+def _dropping(settings: Settings) -> Callable[[Statement, str], bool]:
+    """Whether a statement is of someone who was erased; such are counted."""
+    register = erased(settings)
+
+    def is_dropped(statement: Statement, client: str) -> bool:
+        dropped = register.renew() and register.holds(key_of(statement) or "")
+        if dropped:
+            register.count(client, 1)
+        return dropped
+
+    return is_dropped
 
 
 def _keep(intake: Intake, authority_home: str, statement: Statement) -> None:

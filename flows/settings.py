@@ -222,7 +222,15 @@ class EstimateSettings(_Section):
 class PublishSettings(_Section):
     """What readers are given."""
 
-    leave_out: frozenset[str] = frozenset()  # marts, such as dim_person
+    leave_out: frozenset[str] = frozenset()  # marts
+    identified: bool = False  # whether dim_person and dim_account are published too; without, people are pseudonymous
+    least_group: int = Field(5, ge=1)  # people in a cohort from which it is told of
+
+
+class RetentionSettings(_Section):
+    """How long statements are kept."""
+
+    days: dict[str, Annotated[int, Field(ge=1)]] = {}  # source → days since they were received; "*" for the others
 
 
 class Settings(BaseSettings):
@@ -244,6 +252,7 @@ class Settings(BaseSettings):
     estimate: EstimateSettings = EstimateSettings()
     identity: IdentitySettings = IdentitySettings()
     publish: PublishSettings = PublishSettings()
+    retention: RetentionSettings = RetentionSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -291,3 +300,8 @@ class Settings(BaseSettings):
     def published(self) -> Path:
         """Folder of the published marts."""
         return self.home / "published"
+
+    @property
+    def identified(self) -> Path:
+        """Folder of the marts that say who people are, for proficio's own pages and sinks."""
+        return self.home / "identified"

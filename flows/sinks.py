@@ -70,7 +70,7 @@ def audience(settings: Settings, sink: Listed) -> set[str] | None:
     """The persons whom a sink can reach now; None for everyone. LTI reaches who opened their page from a course with grades."""
     if sink.kind != "lti":
         return None
-    return set(Marts(settings.published).owners(LtiStore(settings.lti).graded_accounts()).values())
+    return set(Marts(settings.published, settings.identified).owners(LtiStore(settings.lti).graded_accounts()).values())
 
 
 def listed_as(settings: Settings, name: str) -> Listed:
@@ -139,7 +139,7 @@ def _lti(settings: Settings, one: LtiSinkSettings, pace: Pace) -> LtiSink:
     asked = None
     if role:
         requires = {competency: ranks[level] for competency, level in role.requires.items()}
-        asked = Requirements(role.id, role.name, requires, Marts(settings.published))
+        asked = Requirements(role.id, role.name, requires, Marts(settings.published, settings.identified))
     return LtiSink(one.name, LtiStore(settings.lti), len(ranks), asked, pace=pace)
 
 

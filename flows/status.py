@@ -8,7 +8,7 @@ from connectors import lake
 from flows.dead_letters import dead_letters, rising
 from flows.history import runs
 from flows.land import backlog
-from flows.opening import event_log
+from flows.opening import erased, event_log
 from flows.settings import Settings
 from flows.sink_states import sink_state
 from flows.sinks import listed
@@ -35,6 +35,7 @@ def standing(settings: Settings) -> dict[str, Any]:
         "files": len(files),
         "landed_offsets": sum(file.last - file.first + 1 for file in files),
         "rejected": len(letters),
+        "dropped": erased(settings).dropped(),
         "rejects_rising": [
             rise._asdict()
             for rise in rising(letters, datetime.now(UTC), settings.land.alert_from, settings.land.alert_rise)

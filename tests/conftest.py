@@ -70,3 +70,16 @@ def git() -> str:
     found = shutil.which("git")
     assert found, "the tests need git"
     return found
+
+
+# The files that take minutes, the longest first: begun last, each would hold one worker while the others have nothing to do.
+LONG = (
+    "test_telling", "test_mixed_load", "test_erasing", "test_replay", "test_feedback", "test_cli", "test_wheel", "test_deployed", "test_lti",
+    "test_pages", "test_docs", "test_estimate", "test_receiver", "test_lrs", "test_marts", "test_alignment", "test_event_log",
+)  # fmt: skip
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(LONG)))

@@ -38,6 +38,7 @@ def publish_levels(settings: Settings, rows: Iterable[dict[str, Any]]) -> None:
     """Publish rows of `level` as what is so now, and whose the accounts are."""
     known = identities(settings)
     given = [{"person": known.person_key(row["account"]), **row} for row in rows]
+    settings.identified.mkdir(parents=True, exist_ok=True)
     settings.published.mkdir(parents=True, exist_ok=True)
     levels = [{name: value for name, value in row.items() if name != "account"} for row in given]
     owners = {(row["person"], row["account"]) for row in given}
@@ -46,7 +47,7 @@ def publish_levels(settings: Settings, rows: Iterable[dict[str, Any]]) -> None:
         for person, account in sorted(owners)
     ]
     pq.write_table(pa.Table.from_pylist(levels, schema=_LEVELS), settings.published / "mart_levels.parquet")
-    pq.write_table(pa.Table.from_pylist(accounts), settings.published / "dim_account.parquet")
+    pq.write_table(pa.Table.from_pylist(accounts), settings.identified / "dim_account.parquet")
 
 
 _LEVELS = pa.schema(

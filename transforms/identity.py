@@ -41,6 +41,14 @@ class Identities:
         identity = f"account\n{known}" if person is None else f"person\n{person}"
         return hmac.new(self.key, identity.encode(), sha256).hexdigest()[:32]
 
+    def erasure_digests(self, account: str) -> tuple[str, str]:
+        """What is kept of an erased account, to know it again: digests of its person, and of the account by itself.
+
+        Two, so that it is known after its line of the table is gone. Nothing leads back from them but the key and a guess.
+        """
+        alone = Identities(self.key).person_key(account)
+        return _digest(self.person_key(account)), _digest(alone)
+
     def person_keys(self, accounts: Iterable[str]) -> list[str]:
         """The person of each account."""
         return [self.person_key(account) for account in accounts]
@@ -57,6 +65,10 @@ class Identities:
                         "Give each person one line, or the same values in each.",
                     )
         return found
+
+
+def _digest(person: str) -> str:
+    return sha256(f"erased\n{person}".encode()).hexdigest()
 
 
 def known_as(account: str) -> str:

@@ -1,6 +1,6 @@
 """The event log: Kafka in production, one SQLite file on a laptop, behind one protocol."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 from schemas.records import Record, StoredRecord, Topic
@@ -11,6 +11,14 @@ class Offsets(NamedTuple):
 
     begin: int
     end: int
+
+
+Door = Callable[[str, Iterable[Record]], Iterable[Record]]
+
+
+def open_door(_topic: str, records: Iterable[Record]) -> Iterable[Record]:
+    """Every record may be appended."""
+    return records
 
 
 class EventLog(Protocol):
@@ -36,6 +44,16 @@ class EventLog(Protocol):
 
     def read(self, topic: str, partition: int, begin: int, end: int) -> Iterator[StoredRecord]:
         """The records at offsets begin ≤ offset < end, in order, in bounded memory. Compacted ones are passed over."""
+        ...
+
+    singly: bool  # whether `forget` takes out the records given and no others
+
+    def forget(self, topic: str, records: Iterable[StoredRecord]) -> None:
+        """Take records out: nobody reads them any more.
+
+        In Kafka a record goes with everything before it in its partition (DeleteRecords, KIP-107); of competency.levels,
+        which is compacted, its key gets a tombstone.
+        """
         ...
 
     def close(self) -> None:

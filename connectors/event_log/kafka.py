@@ -8,11 +8,14 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 from kafka.errors import KafkaError, MessageSizeTooLargeError, TopicAlreadyExistsError
 
-from connectors.event_log import Offsets
+from connectors.event_log import Door, Offsets, open_door
 from schemas.errors import InputError, ProficioError, UnavailableError
-from schemas.records import Record, StoredRecord, Topic
+from schemas.records import LEVELS, Record, StoredRecord, Topic
 
 _IDLE_SECONDS = 60
+_DAY_MS = "86400000"
+# What a tombstone takes out is gone from the disk within a day, and the tombstone within another.
+_COMPACTED = {"cleanup.policy": "compact", "max.compaction.lag.ms": _DAY_MS, "delete.retention.ms": _DAY_MS}
 _TRANSACTION_SECONDS = 30  # after which the broker gives up what a process that ended left open
 
 
@@ -24,6 +27,8 @@ class KafkaEventLog:
     process of that id left open is decided when the next one asks for offsets or appends. Readers see what is decided.
     """
 
+    singly = False
+
     def __init__(
         self,
         bootstrap_servers: str,
@@ -32,7 +37,9 @@ class KafkaEventLog:
         compression: str | None = "zstd",
         delivery_seconds: float = 60.0,
         transactional_id: str | None = None,
+        door: Door = open_door,
     ) -> None:
+        self._door = door
         self._transactional_id = transactional_id
         self._servers = bootstrap_servers
         self._options = {
@@ -69,7 +76,7 @@ class KafkaEventLog:
                 known = set(admin.list_topics())
                 missing = [topic for topic in topics if topic.name not in known]
                 for topic in missing:
-                    configs = {"cleanup.policy": "compact"} if topic.compacted else {}
+                    configs = _COMPACTED if topic.compacted else {}
                     try:
                         admin.create_topics(
                             [NewTopic(topic.name, topic.partitions, topic.replication_factor, topic_configs=configs)]
@@ -82,6 +89,7 @@ class KafkaEventLog:
 
     def append(self, topic: str, records: Iterable[Record]) -> int:
         """Append records, and return how many once all in-sync replicas have every one of them."""
+        records = self._door(topic, records)
         with self._errors(topic):
             producer = self._open_producer()
             if not self._transactional_id:
@@ -157,6 +165,25 @@ class KafkaEventLog:
                         if message.headers
                         else {},
                     )
+
+    def forget(self, topic: str, records: Iterable[StoredRecord]) -> None:
+        """Take out everything up to the last of these records in each partition, or give their keys a tombstone."""
+        doomed = list(records)
+        if not doomed:
+            return
+        if topic == LEVELS:
+            self.append(topic, [Record(one.key, None) for one in doomed])
+            return
+        ends: dict[TopicPartition, int] = {}
+        for one in doomed:
+            place = TopicPartition(topic, one.partition)
+            ends[place] = max(ends.get(place, 0), one.offset + 1)
+        with self._errors(topic):
+            admin = KafkaAdminClient(**self._options)
+            try:
+                admin.delete_records(ends)
+            finally:
+                admin.close()
 
     def close(self) -> None:
         """Close the connections."""

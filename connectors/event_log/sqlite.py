@@ -10,7 +10,8 @@ from pathlib import Path
 
 from kafka.partitioner import murmur2
 
-from connectors.event_log import Offsets
+from connectors.event_log import Door, Offsets, open_door
+from connectors.sqlite_files import settle
 from schemas.errors import ProficioError, StorageError, UnavailableError
 from schemas.records import Record, StoredRecord, Topic
 
@@ -34,8 +35,11 @@ _READ_AHEAD = 256  # records; each may be a megabyte
 class SqliteEventLog:
     """See `EventLog`. One append is one transaction: after a crash all of its records are there, or none."""
 
-    def __init__(self, path: Path, busy_seconds: float = 60.0) -> None:
+    singly = True
+
+    def __init__(self, path: Path, busy_seconds: float = 60.0, door: Door = open_door) -> None:
         self.path = path
+        self._door = door
         self._appended = 0
         with self._errors():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +71,7 @@ class SqliteEventLog:
             partitions = self._partitions(topic)
             ends = {partition: end for partition, (_, _, end) in partitions.items()}
             rows, superseded = [], []
-            for record in records:
+            for record in self._door(topic, records):
                 partition = self._partition_for(record.key, len(partitions))
                 number, compacted, _ = partitions[partition]
                 row = number << _SHIFT | ends[partition]
@@ -111,6 +115,20 @@ class SqliteEventLog:
             if len(rows) < _READ_AHEAD:
                 return
             position = rows[-1][0] + 1
+
+    def forget(self, topic: str, records: Iterable[StoredRecord]) -> None:
+        """Take records out of the file, which is written anew: pages keep copies of what moved from one to another."""
+        doomed = list(records)
+        if not doomed:
+            return
+        with self._errors():
+            with self._transaction():
+                partitions = self._partitions(topic)
+                rows = [(partitions[one.partition][0] << _SHIFT | one.offset,) for one in doomed]
+                self._connection.executemany("delete from records where id = ?", rows)
+                self._connection.executemany("delete from newest where id = ?", rows)
+            self._connection.execute("vacuum")
+            settle(self._connection)
 
     def close(self) -> None:
         """Close the file."""

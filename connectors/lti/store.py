@@ -45,6 +45,14 @@ create table if not exists line_items (
 """
 
 
+# A launch from a link without grades or members does not take back what another link of the course offered.
+_NOTE_CONTEXT = """
+insert into contexts values (?, ?, ?, ?, ?, ?) on conflict do update set title = excluded.title,
+    line_items_url = coalesce(nullif(excluded.line_items_url, ''), line_items_url),
+    memberships_url = coalesce(nullif(excluded.memberships_url, ''), memberships_url)
+"""
+
+
 @dataclass(frozen=True)
 class Platform:
     """A registered platform. `deployments` are those it may launch from; `trust_email`: its mail addresses name persons."""
@@ -184,11 +192,32 @@ class LtiStore:
     def note_launch(self, context: Context, sub: str, accounts: list[str], learns: bool) -> None:
         """Note who launched from which course, the accounts that they are known by, and whether they learn there."""
         with self._opened() as connection:
-            connection.execute("insert or replace into contexts values (?, ?, ?, ?, ?, ?)", context)
+            connection.execute(_NOTE_CONTEXT, context)
             for account in accounts:
                 connection.execute("insert or ignore into accounts values (?, ?, ?, ?)", (account, *context[:2], sub))
             if learns:
                 connection.execute("insert or ignore into enrolments values (?, ?, ?, ?)", (*context[:3], sub))
+
+    def forget(self, accounts: list[str]) -> None:
+        """Take out the users whom one of these accounts is of, with all that is known of them."""
+        with self._opened() as connection:
+            users = connection.execute(
+                "select distinct issuer, client_id, sub from accounts where account in (select value from json_each(?))",
+                (json.dumps(accounts),),
+            ).fetchall()
+            for table in ("accounts", "enrolments"):
+                connection.executemany(f"delete from {table} where issuer = ? and client_id = ? and sub = ?", users)  # noqa: S608
+
+    def known_of(self, accounts: list[str]) -> list[dict[str, Any]]:
+        """What is known of the users whom one of these accounts is of: who they are on which platform, and in which courses."""
+        with self._opened() as connection:
+            connection.row_factory = sqlite3.Row
+            rows = connection.execute(
+                "select distinct accounts.*, context, title from accounts left join enrolments using (issuer, client_id, sub) "
+                "left join contexts using (issuer, client_id, context) where account in (select value from json_each(?))",
+                (json.dumps(accounts),),
+            ).fetchall()
+        return [dict(row) for row in rows]
 
     def context(self, issuer: str, client_id: str, context: str) -> Context | None:
         """A course that was launched from."""
@@ -247,6 +276,7 @@ class LtiStore:
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(self._path, timeout=30)) as connection, connection:
+            connection.execute("pragma secure_delete = on")
             yield connection
 
 

@@ -1,7 +1,7 @@
 """How statements are taken in: what several requests bring is written together, and answered when it is durable."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -58,13 +58,16 @@ class _Written(NamedTuple):
 class Intake:
     """Two threads: one judges statements, writes them to the event log and answers; the other keeps them in the store.
 
-    A request's statements are taken all or none. The store is written in larger pieces than the log: a reader waits until
-    it has what was answered before (`settled`). What a crash leaves in the log without an answer is sent again by its
+    A request's statements are taken all or none, less those that `is_dropped` (of a statement and its client) names: they are
+    answered, and not kept. The store is written in larger pieces than the log: a reader waits until it has what was answered
+    before (`settled`). What a crash leaves in the log without an answer is sent again by its
     client with the same ids, and lands once; what it leaves out of the store is read from the log at the next start.
     """
 
-    def __init__(self, log: EventLog, store: StatementStore) -> None:
-        self._log, self._store = log, store
+    def __init__(
+        self, log: EventLog, store: StatementStore, is_dropped: Callable[[Statement, str], bool] = lambda *_: False
+    ) -> None:
+        self._log, self._store, self._is_dropped = log, store, is_dropped
         self._uncertain = False
         self._catch_up()
         self._last = store.newest()
@@ -258,7 +261,9 @@ class Intake:
             # Sent again without a timestamp, a statement is the one that was given one here.
             as_before = {"timestamp": before["timestamp"]} if before else {}
             statement = completed({**as_before, **given}, statement_id, moment, each.authority, each.version)
-            if before is None:
+            if before is None and self._is_dropped(statement, each.client):
+                yield statement_id, None
+            elif before is None:
                 self._last = stored
                 yield statement_id, _Ready(statement, stored, each.client, each.version)
             elif content_hash(statement) == content_hash(before):

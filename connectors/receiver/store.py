@@ -1,7 +1,8 @@
 """What the receiver has taken in, in one SQLite file: to give it back, and to know an id that comes again."""
 
+import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +12,7 @@ from threading import Lock
 
 import orjson
 
+from connectors.sqlite_files import settle
 from schemas.errors import StorageError
 from schemas.xapi import VOIDED, Statement
 from transforms.statement_terms import terms
@@ -172,6 +174,77 @@ class StatementStore:
                 if its_id not in seen:
                     seen.add(its_id)
                     waiting.append((referring, self._about(its_id)))
+
+    def forget(
+        self, suspects: re.Pattern[str], without: Callable[[Statement], Statement | None], accounts: Iterable[str]
+    ) -> tuple[list[Statement], int]:
+        """Take accounts out: the statements that went, and how many changed. `without` is asked about those that match.
+
+        An attachment's file that no statement names any more is for the caller to remove (`names_any`).
+        """
+        gone: list[Statement] = []
+        changed: list[tuple[int, Statement]] = []
+        with self._errors():
+            for number, text in self._reader.execute("select number, statement from statements"):
+                if not suspects.search(text.decode()):
+                    continue
+                before = orjson.loads(text)
+                after = without(before)
+                if after is None:
+                    gone.append(before)
+                elif after is not before:
+                    changed.append((number, after))
+        theirs = [(_hash(f"{kind}:{account}"),) for account in accounts for kind in ("agent", "related_agent")]
+        with self._deleting():
+            self._delete(gone)
+            for number, after in changed:
+                self._writer.execute(
+                    "update statements set statement = ? where number = ?", (orjson.dumps(after), number)
+                )
+                rows = [(_hash(term), number) for term in self._terms(after)]
+                self._writer.executemany("insert or ignore into terms values (?, ?)", rows)
+            self._writer.executemany("delete from terms where term = ?", theirs)
+        return gone, len(changed)
+
+    def expire(self, client: str, before: int) -> list[Statement]:
+        """Take out what a client sent before a moment (µs since 1970)."""
+        rows = self._rows("select statement from statements where client = ? and stored < ?", [client, before])
+        gone = [orjson.loads(text) for (text,) in rows]
+        with self._deleting():
+            self._delete(gone)
+        return gone
+
+    @contextmanager
+    def _deleting(self) -> Iterator[None]:
+        """A transaction after which nothing of what was deleted is left in the file."""
+        with self._errors(), self._lock:
+            self._writer.execute("pragma secure_delete = on")
+            self._writer.execute("begin immediate")
+            try:
+                yield
+            except BaseException:
+                self._writer.execute("rollback")
+                raise
+            self._writer.execute("commit")
+            settle(self._writer)
+
+    def _delete(self, statements: list[Statement]) -> None:
+        for one in statements:
+            terms_of = "delete from terms where term = ? and number = (select number from statements where id = ?)"
+            self._writer.executemany(terms_of, [(_hash(term), one["id"]) for term in self._terms(one)])
+            self._writer.execute("delete from statements where id = ?", (one["id"],))
+
+    def clients(self) -> list[str]:
+        """Who sent statements that are kept."""
+        return [client for (client,) in self._rows("select distinct client from statements")]
+
+    def names_any(self, words: Iterable[str]) -> set[str]:
+        """Those of some words, such as hashes of attachments, that a statement's JSON holds."""
+        return {
+            word
+            for word in words
+            if self._rows("select 1 from statements where instr(statement, ?) limit 1", [word.encode()])
+        }
 
     def close(self) -> None:
         """Release the file."""

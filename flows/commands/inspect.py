@@ -119,11 +119,16 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         f"Lake        {told['files']:,} files, {told['landed_offsets']:,} records accounted for\n"
         f"Rejected    {told['rejected']:,}\n"
         f"{rises}"
+        f"{_dropped(told['dropped'])}"
         f"Published   {told['published_at'] or 'never'}\n"
         f"{sinks}"
         f"Last runs   " + ("\n            ".join(_run(run) for run in runs) or "none")
     )
     say(told, as_json, sentence)
+
+
+def _dropped(count: int) -> str:
+    return f"Dropped     {count:,} of people who were erased\n" if count else ""
 
 
 def _seconds(text: str, seconds: float | None) -> str:

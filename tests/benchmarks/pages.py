@@ -14,7 +14,7 @@ import duckdb
 import httpx
 
 from connectors.pages.sessions import Session, Sessions
-from connectors.publication import ROW_GROUP
+from connectors.publication import IDENTIFYING, ROW_GROUP
 from flows.opening import definitions, own_key
 from flows.settings import Settings
 from tests.broker import free_port
@@ -26,6 +26,7 @@ def speed(folder: Path, scale: int) -> list[dict[str, Any]]:
     """Random people's levels, and a competency of theirs, one after the other."""
     settings = Settings(home=folder / ".proficio")
     settings.published.mkdir(parents=True)
+    settings.identified.mkdir()
     people = _PEOPLE // scale
     _publish(settings, people)
     port = free_port()
@@ -111,7 +112,8 @@ def _publish(settings: Settings, people: int) -> None:
     with duckdb.connect() as connection:
         for name, query in tables.items():
             sql = re.sub(r"(?<![\w.])-?\d*\.\d+", r"(\g<0>)::double", query)  # literals are decimals, columns are not
+            folder = settings.identified if name in IDENTIFYING else settings.published
             connection.execute(
-                f"copy (from ({sql}) order by person) to '{settings.published / name}.parquet' "
+                f"copy (from ({sql}) order by person) to '{folder / name}.parquet' "
                 f"(format parquet, compression zstd, row_group_size {ROW_GROUP})"
             )

@@ -57,10 +57,11 @@ def _signed(**changes: Any) -> Change:
 
 
 def _aged(seconds: float, lasts: float = 300) -> Change:
-    now = int(time.time())
-    return lambda platform, claims: platform.sign(
-        {**claims, "iat": int(now + seconds), "exp": int(now + seconds + lasts)}
-    )
+    def aged(platform: Platform, claims: dict[str, Any]) -> str:
+        now = time.time()
+        return platform.sign({**claims, "iat": int(now + seconds), "exp": int(now + seconds + lasts)})
+
+    return aged
 
 
 def _unsigned(platform: Platform, claims: dict[str, Any]) -> str:

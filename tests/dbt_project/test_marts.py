@@ -172,6 +172,19 @@ def test_cohorts_are_counted_month_by_month(pipeline: Pipeline) -> None:
     assert {row["month"] for row in progress if row["cohort"] == "everyone"} == months
 
 
+def test_small_groups_are_not_told_of(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = pipeline.project
+    monkeypatch.setitem(project._environment, "PROFICIO_LEAST_GROUP", "2")
+    project.invoke("run", "--select", "mart_cohort_progress")
+    progress = rows(pipeline, "select * from mart_cohort_progress where competency = 'programming-skills'")
+    assert {row["cohort"] for row in progress} == {"everyone"}
+    assert {row["people"] for row in progress} == {2}
+    assert None in {row["active_people"] for row in progress}  # months in which one person alone did something
+    assert all(row["new_evidence"] is None or row["active_people"] != 1 for row in progress)
+    monkeypatch.setitem(project._environment, "PROFICIO_LEAST_GROUP", "1")
+    project.invoke("run", "--select", "mart_cohort_progress")
+
+
 def test_next_steps_are_in_reach_and_not_done_yet(pipeline: Pipeline) -> None:
     steps = rows(pipeline, "select * from mart_next_steps order by person, role, step")
     assert steps

@@ -1,4 +1,5 @@
 -- At the end of each month, for everyone and for each team: how many people stand at which level, by what is known now.
+-- A cohort of fewer people than publish.least_group is left out, and what so few of a larger one did: it would tell of persons.
 with months as (
 
     select distinct
@@ -83,8 +84,14 @@ select
         cast(standing.people_at_least_{{ level }} as bigint) as people_at_least_{{ level }},
     {% endfor -%}
     standing.mean_ability,
-    cast(coalesce(evidence.new_pieces, 0) as bigint) as new_evidence,
-    coalesce(evidence.active_people, 0) as active_people
+    case
+        when evidence.active_people is null then 0
+        when evidence.active_people >= {{ least_group() }} then cast(evidence.new_pieces as bigint)
+    end as new_evidence,
+    case
+        when evidence.active_people is null then 0
+        when evidence.active_people >= {{ least_group() }} then evidence.active_people
+    end as active_people
 from standing
 inner join {{ ref('framework_competencies') }} as competencies on standing.competency = competencies.competency
 left join evidence
@@ -92,3 +99,4 @@ left join evidence
         standing.cohort = evidence.cohort
         and standing.competency = evidence.competency
         and standing.month_start = evidence.month_start
+where standing.people >= {{ least_group() }}

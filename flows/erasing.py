@@ -1,0 +1,227 @@
+"""Erasing a person: from every store of the data folder and the event log, so that nothing names them any more."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from shutil import rmtree
+from time import monotonic, sleep
+from typing import TypeVar
+
+import orjson
+
+from connectors import audit, consents, forgetting, lake, traces, warehouse
+from connectors.event_log import EventLog
+from connectors.lti.store import LtiStore
+from connectors.receiver import attachments
+from connectors.receiver.store import StatementStore
+from flows.daily import daily
+from flows.dead_letters import REJECTED_AT
+from flows.estimate import estimate
+from flows.land import land
+from flows.late import records_of
+from flows.opening import erased, event_log
+from flows.persons import Person
+from flows.publish import publish
+from flows.replay import place_of
+from flows.settings import Settings
+from schemas.errors import UnavailableError
+from schemas.records import LEVELS, REJECTED, STATEMENTS, Record, StoredRecord
+from schemas.xapi import Statement
+from transforms.erasure import ERASED, without, words_of
+from transforms.erasure_rows import left_of, matching, suspicious
+
+_PATIENCE = 600.0  # seconds for whoever holds what is to be written
+# What is written by a step of its own, holds no person, or may not be changed.
+_APART = {"events.db", "receiver.db", "erased.db", "warehouse.duckdb", "feedback.duckdb", "audit.jsonl", "person.key"}
+_FOLDERS_APART = {"lake", "published", "attachments", "mirrors", "calibrations", "compiled"}
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """What an erasure did: counts of what went from each store, the sinks that were told of the person, what names them still."""
+
+    person: str
+    accounts: int
+    statements: int = 0
+    statements_changed: int = 0
+    dead_letters: int = 0
+    received: int = 0
+    attachments: int = 0
+    levels: int = 0
+    files: int = 0
+    mirrors: int = 0
+    told: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Search:
+    """How a person is found in statements and in any text."""
+
+    suspects: re.Pattern[str]
+    words: re.Pattern[str]
+    without: Callable[[Statement], Statement | None]
+
+
+def erase(settings: Settings, person: Person) -> Erasure:
+    """Erase a person. Killed, it is begun again with the same person. Beside a running `serve` and `stream`.
+
+    First they are noted, so that nothing more of them comes in; last their estimates go, the warehouse being made anew from
+    what is left of the lake.
+    """
+    theirs = frozenset(person.accounts)
+    words = words_of(person.accounts, [person.key])
+    search = _Search(
+        suspicious(person.accounts, words), words, partial(without, theirs=theirs.__contains__, words=words)
+    )
+    erased(settings).note(person.accounts)
+    done = Erasure(person.key, len(person.accounts))
+    with event_log(settings) as log:
+        wait_for(lambda: land(settings, log))
+        done = wait_for(lambda: _from_lake_and_log(settings, log, search, done))
+        done = replace(done, dead_letters=_from_dead_letters(log, search), levels=_from_levels(log, person.key))
+        done = _from_receiver(settings, search, person, done)
+        consents.forget(settings.consents, person.accounts)
+        if settings.lti.exists():
+            LtiStore(settings.lti).forget(list(person.accounts))
+        told = wait_for(lambda: forgetting.forget_in_ledger(settings.ledger, [person.key]))
+        mirrors = traces.mirrors_naming(settings.home / "mirrors", words)
+        for mirror in mirrors:
+            rmtree(mirror)
+        made_anew(settings, log, person.accounts, [person.key])
+    cleared = traces.clear(_loose_files(settings), words, ERASED)  # last: dbt notes the command that it was run by
+    left = tuple(str(path.relative_to(settings.home)) for path in traces.found(settings.home, words))
+    done = replace(
+        done, told=tuple(one for one in told if one != LEVELS), files=len(cleared), mirrors=len(mirrors), left=left
+    )
+    digest = erased(settings).digest_of(person.accounts[0])
+    audit.note(settings.home / "audit.jsonl", "erase", person=digest, statements=done.statements, left=list(left))
+    return done
+
+
+def made_anew(settings: Settings, log: EventLog, accounts: Sequence[str] = (), people: Sequence[str] = ()) -> None:
+    """Make the warehouse and what is published anew from what is left of the lake, without what it knew of some people."""
+    if settings.warehouse.exists():
+        with warehouse.alone(settings.warehouse, _PATIENCE):
+            forgetting.forget_in_warehouse(settings.warehouse, accounts, people)
+            estimate(settings, full_refresh=True, log=log)
+            daily(settings, log=log)
+            publish(settings)
+
+
+def _from_lake_and_log(settings: Settings, log: EventLog, search: _Search, done: Erasure) -> Erasure:
+    statements = changed = 0
+    with lake.locked(settings.lake):
+        for file in lake.published(settings.lake):
+            rows = lake.read(file)
+            left = left_of(rows, matching(rows, search.suspects), search.without)
+            if left.table is rows:
+                continue
+            log.forget(STATEMENTS, records_of(left))
+            with lake.replacing(settings.lake, file) as writer:
+                writer.write_table(left.table)
+            statements, changed = statements + len(left.gone), changed + len(left.changed)
+    return replace(done, statements=statements, statements_changed=changed)
+
+
+def _from_dead_letters(log: EventLog, search: _Search) -> int:
+    """Take dead letters out that name the person; one that is another's comes back without them. How many went."""
+    doomed: list[StoredRecord] = []
+    again: dict[str, StoredRecord] = {}  # the newest of each origin
+    for partition, offsets in log.offsets(REJECTED).items():
+        for record in log.read(REJECTED, partition, *offsets):
+            origin = record.headers.get("origin", record.place)
+            text = (record.value or b"").decode(errors="replace")
+            if search.suspects.search(text) or search.words.search(f"{record.key} {record.headers}"):
+                doomed.append(record)
+                left = _rest_of(record, search)
+                again.pop(origin, None)
+                if left is not None:
+                    again[origin] = left
+            else:
+                again[origin] = record
+    if doomed:
+        kept = again.values() if not log.singly else [again[one] for one in _origins(doomed) if one in again]
+        log.append(REJECTED, [_as_it_was(record) for record in kept if "replayed" not in record.headers])
+        log.forget(REJECTED, doomed)
+        places = [place_of(origin) for origin in _origins(doomed)]
+        log.forget(STATEMENTS, [place for place in places if place])
+    return len(doomed)
+
+
+def _rest_of(record: StoredRecord, search: _Search) -> StoredRecord | None:
+    """A dead letter less the person; None where it is theirs, or cannot be read."""
+    try:
+        statement = orjson.loads(record.value or b"")
+        rest = search.without(statement)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    if rest is None:
+        return None
+    headers = {name: search.words.sub(ERASED, value) for name, value in record.headers.items()}
+    return record._replace(value=orjson.dumps(rest), headers=headers, key=headers.get("origin"))
+
+
+def _origins(records: Iterable[StoredRecord]) -> list[str]:
+    return list(dict.fromkeys(record.headers.get("origin", record.place) for record in records))
+
+
+def _as_it_was(record: StoredRecord) -> Record:
+    """A dead letter to be written again, refused when it was."""
+    moment = record.headers.get(REJECTED_AT, str(record.timestamp))
+    return Record(record.key, record.value, {**record.headers, REJECTED_AT: moment})
+
+
+def _from_levels(log: EventLog, person: str) -> int:
+    """Take the person's levels out of the topic; how many."""
+    doomed = [
+        record
+        for partition, offsets in log.offsets(LEVELS).items()
+        for record in log.read(LEVELS, partition, *offsets)
+        if record.key and record.key.startswith(f"{person}|") and (log.singly or record.value is not None)
+    ]
+    log.forget(LEVELS, doomed)
+    return len(doomed)
+
+
+def _from_receiver(settings: Settings, search: _Search, person: Person, done: Erasure) -> Erasure:
+    path = settings.home / "receiver.db"
+    if not path.exists():
+        return done
+    with closing(StatementStore(path)) as store:
+        gone, changed = store.forget(search.suspects, search.without, person.accounts)
+        loose = remove_attachments(settings, store, gone)
+    return replace(done, received=len(gone) + changed, attachments=loose)
+
+
+def remove_attachments(settings: Settings, store: StatementStore, gone: list[Statement]) -> int:
+    """Remove the files that only statements named which went; how many."""
+    named = {one["sha2"].lower() for one in attachments.of(gone)}
+    loose = named - store.names_any(named)
+    for name in loose:
+        (settings.home / "attachments" / name).unlink(missing_ok=True)
+    return len(loose)
+
+
+def _loose_files(settings: Settings) -> Iterator[Path]:
+    """What has no step of its own: notes, cursors, Prefect's and dbt's files."""
+    for path in traces.files(settings.home):
+        first = path.relative_to(settings.home).parts[0]
+        if first not in _FOLDERS_APART and first not in _APART:
+            yield path
+
+
+def wait_for(step: Callable[[], T]) -> T:
+    """Do a step once whoever holds what it writes lets go."""
+    until = monotonic() + _PATIENCE
+    while True:
+        try:
+            return step()
+        except UnavailableError:
+            if monotonic() > until:
+                raise
+            sleep(0.5)

@@ -1,0 +1,43 @@
+"""Who a person is: the accounts behind any of their identifiers."""
+
+import re
+from dataclasses import dataclass
+
+from connectors import warehouse
+from flows.opening import identities
+from flows.settings import Settings
+from schemas.errors import InputError
+from transforms.identity import as_account, known_as
+
+_KEY = re.compile(r"[0-9a-f]{32}")
+_ACCOUNTS = "select account, replace(person_key::varchar, '-', '') as person from lake.accounts"
+
+
+@dataclass(frozen=True)
+class Person:
+    """A person's key, and every account that is known of them."""
+
+    key: str
+    accounts: tuple[str, ...]
+
+
+def person_of(settings: Settings, called: str) -> Person:
+    """The person with this key or account. InputError for a key that nobody has.
+
+    An account that never came has a person too: what is still on its way may be theirs.
+    """
+    known = identities(settings)
+    account = as_account(called)
+    key = called.lower() if _KEY.fullmatch(called.lower()) else known.person_key(account)
+    found = {one for one, person in known.table.items() if known.person_key(one) == key}
+    if settings.warehouse.exists():
+        with warehouse.alone(settings.warehouse):
+            rows = warehouse.rows(settings.warehouse, f"{_ACCOUNTS} where person_key = $1::uuid", [key])
+        found |= {row["account"] for row in rows}
+    if account != called or not _KEY.fullmatch(called.lower()):
+        found |= {account, known_as(account)}
+    if not found:
+        raise InputError(
+            f"No person has the key {called}.", "Give an account, a mail address, or a key of mart_people."
+        )
+    return Person(key, tuple(sorted(found | {known_as(one) for one in found})))

@@ -92,6 +92,14 @@ class Erased:
         self.renew()
         return found
 
+    def take_over(self, other: Path) -> None:
+        """Know again whoever another such file knows."""
+        with storage_errors(other), closing(sqlite3.connect(f"file:{other}?mode=ro", uri=True)) as connection:
+            rows = connection.execute("select digest, erased_at from erased").fetchall()
+        with self._opened() as mine:
+            mine.executemany("insert or ignore into erased values (?, ?)", rows)
+        self.renew()
+
     def count(self, source: str, statements: int) -> None:
         """Count statements that were dropped because their actor was erased."""
         day = datetime.now(UTC).date().isoformat()

@@ -3,14 +3,35 @@
 import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from schemas.errors import ProficioError, QualityError, StorageError
 
 _PACKAGED = Path(__file__).resolve().parent.parent / "dbt_project"
 _NOT_COPIED = shutil.ignore_patterns("target", "logs", "__pycache__")
+
+
+@dataclass(frozen=True)
+class Described:
+    """What dbt says a model and its columns are."""
+
+    description: str
+    columns: Mapping[str, str]
+
+
+def described() -> dict[str, Described]:
+    """The marts by their names, as the project describes them."""
+    found = {}
+    for path in sorted((_PACKAGED / "models" / "marts").glob("*.yml")):
+        for model in yaml.safe_load(path.read_text("utf-8"))["models"]:
+            columns = {column["name"]: column["description"] for column in model["columns"]}
+            found[model["name"]] = Described(model["description"], columns)
+    return found
 
 
 class DbtProject:

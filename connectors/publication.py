@@ -27,8 +27,8 @@ ROW_GROUP = 20_480
 IDENTIFYING = ("dim_account", "dim_person")  # who people are: in all others they stand by a keyed hash
 
 
-def publish(warehouse: Path, folder: Path, marts: Sequence[str], database: bool, memory: str) -> dict[str, int]:
-    """Copy marts from the warehouse into `folder`; rows of each. With `database`, into proficio.duckdb too.
+def publish(warehouse: Path, folder: Path, marts: Sequence[str], memory: str) -> dict[str, int]:
+    """Copy marts from the warehouse into `folder`; rows of each.
 
     `memory` is what DuckDB may use, such as 4GB; beyond it, it spills beside the warehouse.
     """
@@ -38,12 +38,6 @@ def publish(warehouse: Path, folder: Path, marts: Sequence[str], database: bool,
     with storage_errors(folder), connected(warehouse, read_only=True) as connection:
         folder.mkdir(parents=True, exist_ok=True)
         _configure(connection, memory)
-        if (
-            database
-        ):  # so they are all the marts there are to be: one that was published before and is left out now goes
-            for path in folder.glob("*.parquet"):
-                if path.stem not in marts:
-                    path.unlink()
         for mart in marts:
             target = folder / f"{mart}.parquet"
             temporary = _temporary(target)
@@ -60,12 +54,11 @@ def publish(warehouse: Path, folder: Path, marts: Sequence[str], database: bool,
                 raise InputError(f"The warehouse has no {mart} yet.", "Estimate first: proficio estimate.") from None
             finally:
                 temporary.unlink(missing_ok=True)
-    if database:
-        _publish_database(folder, marts, memory)
     return rows
 
 
-def _publish_database(folder: Path, marts: Sequence[str], memory: str) -> None:
+def publish_database(folder: Path, marts: Sequence[str], memory: str) -> None:
+    """Copy published marts into one read-only DuckDB file beside them."""
     target = folder / DATABASE
     temporary = _temporary(target)
     with storage_errors(folder):

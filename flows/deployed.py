@@ -166,7 +166,7 @@ def stream(config: str | None = None, seconds: float | None = None) -> dict[str,
         def micro_batch() -> dict[str, Any]:
             landed = landing.land(settings, log)
             estimating.estimate(settings, project=project, log=log)
-            publishing.publish(settings, publishing.LIVE, database=False)
+            publishing.publish_live(settings)
             return asdict(landed)
 
         publishing_due = feedback_due = True

@@ -219,8 +219,21 @@ class EstimateSettings(_Section):
     memory: str = Field("4GB", pattern=r"^\d+(\.\d+)?(MB|GB)$")
 
 
+class PostgresSettings(_Section):
+    """A PostgreSQL (14 or newer) to publish to: a libpq URI without the password, the schema that the marts stand in."""
+
+    url: str = Field(pattern=r"^postgres(ql)?://")
+    password_file: Path | None = None
+    schema_name: str = Field("proficio", alias="schema", pattern=r"^[a-z_][a-z0-9_]{0,50}$")
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
 class PublishSettings(_Section):
     """What readers are given."""
+
+    to: frozenset[Literal["parquet", "duckdb", "postgres"]] = frozenset({"parquet", "duckdb"})
+    postgres: PostgresSettings | None = None
 
     leave_out: frozenset[str] = frozenset()  # marts
     identified: bool = False  # whether dim_person and dim_account are published too; without, people are pseudonymous

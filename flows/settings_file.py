@@ -218,9 +218,15 @@ TEMPLATE = """\
 # group_share = 0               # how much of a group's work counts for each of its members, 0 to 1
 
 [publish]
+# to = ["parquet", "duckdb"]    # and "postgres"; Parquet is always written
 # leave_out = []                # marts that are not published
 # identified = false            # true: dim_person and dim_account, who people are, are published too
 # least_group = 5               # cohorts of fewer people are not told of
+
+# [publish.postgres]
+# url = "postgresql://proficio@db.example.org/warehouse"
+# password_file = "/run/secrets/postgres"
+# schema = "proficio"
 
 [retention.days]                # source → days that its statements are kept from when they came; "*": of the others
 # moodle = 1095

@@ -162,15 +162,25 @@ def estimate(
     say(done, as_json, f"Levels are up to date, {kind}: {done['files']} files taken up.")
 
 
-def publish(context: typer.Context, as_json: Json = False) -> None:
-    """Publish the marts as Parquet files and as one read-only DuckDB file.
+def publish(
+    context: typer.Context,
+    to: Annotated[
+        list[str] | None,
+        typer.Option("--to", help="parquet, duckdb or postgres, several times; else what publish.to says."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Publish the marts: as Parquet files, as one read-only DuckDB file, into PostgreSQL.
 
-    Example: proficio publish
+    Example: proficio publish --to postgres
     """
+    from flows.publish import TARGETS
     from flows.publish import publish as step
 
     settings = load(context)
-    done = asdict(step(settings))
+    if unknown := set(to or ()) - set(TARGETS):
+        raise typer.BadParameter(f"--to {', '.join(sorted(unknown))}: expected {', '.join(TARGETS)}")
+    done = asdict(step(settings, to or None))
     rows = ", ".join(f"{name} {count:,}" for name, count in done["rows"].items())
     say({"folder": str(settings.published), **done}, as_json, f"Published to {settings.published}: {rows}.")
 

@@ -162,23 +162,18 @@ def test_what_is_missing_is_told(server: str, tmp_path: Path) -> None:
     )
     with pytest.raises(SettingsError, match="has no role proficio_reader"):
         postgres.publish(poor, "", "proficio", given, described())
-    done(poor, *statements(ROLES), "grant proficio_writer to writer")
+    admin = server.replace("@/postgres", "@/poor")
+    done(admin, *statements(ROLES), "grant proficio_writer to writer")
     postgres.publish(poor, "", "proficio", given, described())
     done(
-        poor,
+        admin,
         "create role reader login in role proficio_team_reader",
         "insert into proficio_access.teams values ('reader', 'Blue')",
     )
-    assert asked(poor, "select count(*) from proficio.mart_levels", "reader") == [(1,)]
+    assert asked(admin, "select count(*) from proficio.mart_levels", "reader") == [(1,)]
 
 
 def statements(path: Path) -> list[str]:
-    """The statements of an SQL file, in which a semicolon ends a line."""
-    lines = [
-        line.split(" -- ")[0].split(";  --")[0] for line in path.read_text().splitlines() if not line.startswith("--")
-    ]
-    whole = "\n".join(
-        line + ";" if line.startswith("create role") and not line.endswith(";") else line for line in lines
-    )
-    before, block, after = re.match(r"(.*?)(do \$\$.*?\$\$;)(.*)", whole, re.DOTALL).groups()  # type: ignore[union-attr]
-    return [one for one in [*before.split(";"), block, *after.split(";")] if one.strip()]
+    """The statements of an SQL file."""
+    text = re.sub(r"--.*", "", path.read_text())
+    return [one for one in re.split(r";\s*\n(?!end)", text) if one.strip()]

@@ -22,6 +22,7 @@ FILES = {
     "mart_people.ndjson": "A summary of your levels.",
     "mart_role_gaps.ndjson": "Your levels beside what roles require.",
     "mart_next_steps.ndjson": "What would be worth doing next.",
+    "mart_stuck.ndjson": "Competencies at which you go on working without a change of level.",
     "mart_portfolio.ndjson": "Your best work by field of application and tool.",
     "mart_continuous_learning.ndjson": "How you keep up.",
     "mart_disputes.ndjson": "Evidence that you disputed.",

@@ -38,6 +38,9 @@ bench: .venv/done ## speed and memory as ratios in one run; a table, and bench.j
 kafka: ## an Apache Kafka broker on 127.0.0.1:9092, from jars that Maven fetches (Java 17)
 	infra/kafka/broker .proficio/kafka 9092
 
+superset: .venv/done ## Apache Superset on 127.0.0.1:8088 over published marts (PUBLISHED=folder; the demo's without it)
+	PYTHON=$(BIN)/python infra/superset/superset .proficio/superset $(or $(PUBLISHED),.proficio/demo/.proficio/published) 8088
+
 docs: .venv/done ## the dbt docs site, into .proficio/docs
 	$(BIN)/python -m flows.dbt_docs .proficio/docs
 
@@ -56,4 +59,4 @@ clean: ## remove the environment, caches and local data
 	rm -rf .venv .proficio .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info infra/kafka/target bench.json
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help demo test lint format bench kafka docs generated messages lock clean
+.PHONY: help demo test lint format bench kafka superset docs generated messages lock clean

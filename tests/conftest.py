@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import Phase
 from hypothesis import settings as hypothesis_settings
+from playwright.sync_api import Browser, sync_playwright
 
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
@@ -23,6 +24,10 @@ from tests.home import Home
 # An example that runs the whole pipeline takes seconds: what failed is told as it is, not made smaller first.
 hypothesis_settings.register_profile("proficio", phases=[Phase.explicit, Phase.reuse, Phase.generate])
 hypothesis_settings.load_profile("proficio")
+
+# The last: what a test answers in a server's place has no address, and may not ask for one of this machine.
+_BROWSER = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+          "--disable-features=LocalNetworkAccessChecks"]  # fmt: skip
 
 SHARED = Path(__file__).parent.parent.parent / "shared"
 
@@ -65,6 +70,18 @@ def broker(kafka_can_run: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
     one.kill()
 
 
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    if path is None:
+        assert not os.environ.get("CI"), "a browser is needed (Debian: apt-get install chromium)"
+        pytest.skip("no browser to open pages in (Debian: apt-get install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=_BROWSER)
+        yield browser
+        browser.close()
+
+
 @pytest.fixture
 def git() -> str:
     found = shutil.which("git")
@@ -74,7 +91,7 @@ def git() -> str:
 
 # The files that take minutes, the longest first: begun last, each would hold one worker while the others have nothing to do.
 LONG = (
-    "test_telling", "test_mixed_load", "test_erasing", "test_replay", "test_feedback", "test_cli", "test_wheel", "test_deployed", "test_lti",
+    "test_telling", "test_mixed_load", "test_superset", "test_erasing", "test_replay", "test_feedback", "test_cli", "test_wheel", "test_deployed", "test_lti",
     "test_pages", "test_docs", "test_estimate", "test_receiver", "test_lrs", "test_marts", "test_alignment", "test_event_log",
 )  # fmt: skip
 

@@ -18,6 +18,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 ELSEWHERE = {
     "make demo": "tests/test_wheel.py::test_the_wheel_alone_runs_the_demo",
     "make test": "this run",
+    "make superset": "tests/infra/test_superset.py",
     "make kafka": "tests/connectors/test_event_log.py (infra/kafka/broker is what it calls)",
     "make bench": "by hand; tests/test_docs.py::test_the_benchmark_runs runs it small",
     "python3 -m venv": "tests/test_wheel.py",

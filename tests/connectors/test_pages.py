@@ -1,20 +1,16 @@
 """The pages in a real browser: launched into a frame, read, used without a mouse and without scripts, by axe's rules."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Frame, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Frame, Page, Route
 
 from tests.pages import Served
 
 SHOTS = os.environ.get("PROFICIO_SCREENSHOTS")  # a folder: docs/pages, to renew the pictures there
-# The last: what a test answers in a server's place has no address, and may not ask for one of this machine.
-_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-          "--disable-features=LocalNetworkAccessChecks"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -27,18 +23,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     ]
     yield one
     one.close()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    if path is None:
-        assert not os.environ.get("CI"), "a browser is needed (Debian: apt-get install chromium)"
-        pytest.skip("no browser to open pages in (Debian: apt-get install chromium)")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=_FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

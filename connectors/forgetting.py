@@ -25,7 +25,7 @@ def forget_in_warehouse(path: Path, accounts: Sequence[str], people: Sequence[st
         connection.execute("use fresh")
         connection.execute(warehouse.SETUP)
         connection.execute("delete from lake.progress")
-        for table in ("progress", "rejected", "rejected_offsets"):
+        for table in ("progress", "rejected", "rejected_offsets", "findings"):
             connection.execute(f"insert into lake.{table} from {old}.lake.{table}")
         connection.execute(
             f"insert into lake.accounts from {old}.lake.accounts where not list_contains($1, account)",

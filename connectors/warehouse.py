@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ create table if not exists lake.rejected (
     origin varchar primary key, source varchar, clause varchar, rejected_at timestamptz, replayed boolean
 );
 create table if not exists lake.rejected_offsets (log_partition integer primary key, next_offset bigint);
+create table if not exists lake.findings (day date, source varchar, finding varchar);
 create table if not exists lake.relinked (account_key uuid, person_key uuid, load_id bigint);
 insert into lake.progress select 0, 0, 0 where not exists (from lake.progress);
 """
@@ -202,6 +203,17 @@ insert into lake.rejected values (?, ?, ?, ?, ?)
 on conflict do update set source = coalesce(excluded.source, source), clause = coalesce(excluded.clause, clause),
     rejected_at = case when excluded.replayed then rejected_at else excluded.rejected_at end, replayed = excluded.replayed
 """
+
+
+def note_findings(warehouse: Path, day: date, findings: Iterable[tuple[str | None, str]]) -> None:
+    """Keep what expectations found on a day, of a source or of no single one, in place of what they found on it before."""
+    found = [(day, source, text) for source, text in findings]
+    with connected(warehouse) as connection:
+        connection.execute("begin")
+        connection.execute("delete from lake.findings where day = ?", [day])
+        if found:
+            connection.executemany("insert into lake.findings values (?, ?, ?)", found)
+        connection.execute("commit")
 
 
 def rows(database: Path, query: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:

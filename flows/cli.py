@@ -50,7 +50,7 @@ def _common(
 for command in (
     setup.init, setup.doctor, pipeline.ingest, pipeline.pull, pipeline.sources, pipeline.land, pipeline.estimate,
     pipeline.publish, pipeline.run, pipeline.stream, pipeline.replay, pipeline.compact,
-    inspect.levels, inspect.rejected, inspect.status, keeping.backup, keeping.restore, keeping.verify,
+    inspect.levels, inspect.rejected, inspect.status, inspect.quality, keeping.backup, keeping.restore, keeping.verify,
     measure.evaluate, measure.calibrate, people.explain, people.gaps, serving.serve, feedback, consent, lti.link, demo,
 ):  # fmt: skip
     app.command()(command)

@@ -20,6 +20,7 @@ from flows import feedback as feeding
 from flows import land as landing
 from flows import publish as publishing
 from flows import pull as pulling
+from flows import quality as checking
 from flows import retention, settings_file
 from flows.dead_letters import dead_letters, rising
 from flows.history import note_run
@@ -73,6 +74,12 @@ def daily_task(config: str | None) -> dict[str, Any]:
     return asdict(dailies.daily(_settings(config)))
 
 
+@task(name="quality", task_run_name="quality", **_RETRIES)
+def quality_task(config: str | None) -> dict[str, Any]:
+    """Check evidence, levels and drift."""
+    return asdict(checking.quality(_settings(config)))
+
+
 @task(name="publish", task_run_name="publish", **_RETRIES)
 def publish_task(config: str | None) -> dict[str, Any]:
     """Publish the marts."""
@@ -110,6 +117,7 @@ def nightly(config: str | None = None, full_refresh: bool = False) -> dict[str, 
         run["expired"] = expire_task(config)
         run["estimated"] = estimate_task(config, full_refresh)
         run["daily"] = daily_task(config)
+        run["quality"] = quality_task(config)
         run["published"] = publish_task(config)
         told = feedback_task(config, return_state=True)
         run["feedback"] = told.result() if told.is_completed() else None

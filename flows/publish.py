@@ -13,8 +13,8 @@ from schemas.errors import SettingsError
 MARTS = (
     "mart_levels", "mart_level_history", "mart_evidence", "mart_explanations", "mart_people", "mart_cohort_progress",
     "mart_cohort_gaps", "mart_stuck", "mart_role_gaps", "mart_next_steps", "mart_portfolio", "mart_continuous_learning",
-    "mart_framework_coverage", "mart_unaligned", "mart_data_quality", "mart_disputes", *IDENTIFYING, "dim_person_attribute",
-    "dim_competency", "dim_activity", "dim_date",
+    "mart_framework_coverage", "mart_unaligned", "mart_data_quality", "mart_drift", "mart_disputes",
+    *IDENTIFYING, "dim_person_attribute", "dim_competency", "dim_activity", "dim_date",
 )  # fmt: skip
 TARGETS = ("parquet", "duckdb", "postgres")
 LIVE = ("mart_levels", "mart_people", *IDENTIFYING)  # what `stream` keeps fresh; the others wait for `nightly`

@@ -127,6 +127,25 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     say(told, as_json, sentence)
 
 
+def quality(
+    context: typer.Context,
+    show: Annotated[bool, typer.Option("--open", help="Open the Data Docs of the last check in a browser.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Check evidence, levels and drift against their expectations, as the nightly flow does, and write the Data Docs.
+
+    Example: proficio quality --open
+    """
+    from flows.quality import quality as check
+
+    done = check(load(context))
+    lines = "\n".join(f"  {one}" for one in done.warnings)
+    told = f"{len(done.warnings)} warnings:\n{lines}\n" if done.warnings else "Every expectation is met. "
+    say({"warnings": done.warnings, "docs": done.docs}, as_json, f"{told}Data Docs: {done.docs}")
+    if show:
+        typer.launch(done.docs)
+
+
 def _dropped(count: int) -> str:
     return f"Dropped     {count:,} of people who were erased\n" if count else ""
 

@@ -37,6 +37,17 @@ rejected as (
 
 ),
 
+findings as (
+
+    select
+        coalesce(source, '') as source,
+        day,
+        string_agg(finding, ' ' order by finding) as findings
+    from {{ source('lake', 'findings') }}
+    group by coalesce(source, ''), day
+
+),
+
 days as (
 
     select
@@ -48,6 +59,11 @@ days as (
         source,
         day
     from rejected
+    union
+    select
+        source,
+        day
+    from findings
 
 )
 
@@ -57,14 +73,17 @@ select
     cast(coalesce(received.statements, 0) as bigint) as statements,
     cast(coalesce(rejected.rejected, 0) as bigint) as rejected,
     cast(coalesce(rejected.replayed, 0) as bigint) as replayed,
-    coalesce(rejected.rejected, 0) / cast(coalesce(received.statements, 0) + coalesce(rejected.rejected, 0) as double) as rejected_share,
+    coalesce(rejected.rejected, 0)
+    / cast(nullif(coalesce(received.statements, 0) + coalesce(rejected.rejected, 0), 0) as double) as rejected_share,
     cast(coalesce(unaligned.without_evidence, 0) as bigint) as without_evidence,
     cast(coalesce(unaligned.unaligned, 0) as bigint) as unaligned,
     coalesce(unaligned.unaligned, 0) / cast(nullif(received.statements, 0) as double) as unaligned_share,
     received.mean_lag_hours,
     received.longest_lag_hours,
-    received.last_received_at
+    received.last_received_at,
+    findings.findings
 from days
 left join received on days.source = received.source and days.day = received.day
 left join unaligned on days.source = unaligned.source and days.day = unaligned.day
 left join rejected on days.source = rejected.source and days.day = rejected.day
+left join findings on days.source = findings.source and days.day = findings.day

@@ -6,7 +6,6 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from prefect import flow, task
@@ -14,82 +13,37 @@ from prefect.events import emit_event
 from prefect.runtime import flow_run
 
 from connectors.event_log import EventLog
-from flows import daily as dailies
+from flows import compacting
 from flows import estimate as estimating
+from flows import evaluate as evaluating
 from flows import feedback as feeding
 from flows import land as landing
 from flows import publish as publishing
 from flows import pull as pulling
-from flows import quality as checking
-from flows import retention, settings_file
+from flows.artifacts import show_landed, show_levels, show_quality
 from flows.dead_letters import dead_letters, rising
 from flows.history import note_run
 from flows.logs import logger, quiet_expected_errors
 from flows.opening import dbt_project, event_log
 from flows.settings import Settings
+from flows.tasks import (
+    RETRIES,
+    daily_task,
+    estimate_task,
+    expire_task,
+    feedback_task,
+    land_task,
+    publish_task,
+    pull_task,
+    quality_task,
+    settings_of,
+)  # fmt: skip
 from schemas.errors import ProficioError, UnavailableError
 
 quiet_expected_errors()
 
 
 _WAITING_SECONDS = 30
-
-
-def _transient(_task: Any, _run: Any, state: Any) -> bool:
-    """Retry what may pass by itself: a service that was away. Wrong settings and bad data stay wrong."""
-    return isinstance(state.result(raise_on_failure=False), UnavailableError)
-
-
-_RETRIES: dict[str, Any] = {"retries": 3, "retry_delay_seconds": [5, 30, 120], "retry_jitter_factor": 0.5,
-                            "retry_condition_fn": _transient}  # fmt: skip
-
-
-@task(name="pull", task_run_name="pull-{source}", **_RETRIES)
-def pull_task(config: str | None, source: str) -> dict[str, Any]:
-    """Pull one source."""
-    return asdict(pulling.pull(_settings(config), source))
-
-
-@task(name="land", task_run_name="land", **_RETRIES)
-def land_task(config: str | None) -> dict[str, Any]:
-    """Land the backlog of the event log."""
-    return asdict(landing.land(_settings(config)))
-
-
-@task(name="expire", task_run_name="expire", **_RETRIES)
-def expire_task(config: str | None) -> dict[str, Any]:
-    """Take out what was kept long enough."""
-    return asdict(retention.expire(_settings(config)))
-
-
-@task(name="estimate", task_run_name="estimate", **_RETRIES)
-def estimate_task(config: str | None, full_refresh: bool = False, test: bool = True) -> dict[str, Any]:
-    """Bring the levels up to date."""
-    return asdict(estimating.estimate(_settings(config), full_refresh, test=test))
-
-
-@task(name="daily", task_run_name="daily", **_RETRIES)
-def daily_task(config: str | None) -> dict[str, Any]:
-    """Bring up to date what is needed once a day."""
-    return asdict(dailies.daily(_settings(config)))
-
-
-@task(name="quality", task_run_name="quality", **_RETRIES)
-def quality_task(config: str | None) -> dict[str, Any]:
-    """Check evidence, levels and drift."""
-    return asdict(checking.quality(_settings(config)))
-
-
-@task(name="publish", task_run_name="publish", **_RETRIES)
-def publish_task(config: str | None) -> dict[str, Any]:
-    """Publish the marts."""
-    return asdict(publishing.publish(_settings(config)))
-
-
-@task(name="feedback", task_run_name="feedback", **_RETRIES)
-def feedback_task(config: str | None) -> dict[str, Any]:
-    """Tell levels that changed."""
-    return {told.sink: asdict(told) for told in feeding.feedback(_settings(config))}
 
 
 def _run_name() -> str:
@@ -108,7 +62,7 @@ def nightly(config: str | None = None, full_refresh: bool = False) -> dict[str, 
         config: Path of proficio.toml; found from the working directory upwards where it is not given.
         full_refresh: Estimate every level anew from all evidence.
     """
-    settings = _settings(config)
+    settings = settings_of(config)
     with note_run(settings, "nightly") as run:
         pulls = {source: pull_task(config, source, return_state=True) for source in pulling.configured(settings)}
         run["pulled"] = [state.result() for state in pulls.values() if state.is_completed()]
@@ -122,6 +76,9 @@ def nightly(config: str | None = None, full_refresh: bool = False) -> dict[str, 
         told = feedback_task(config, return_state=True)
         run["feedback"] = told.result() if told.is_completed() else None
         run["rejects_rising"] = _told_of_rejects(settings)
+        show_landed(settings, run["landed"])
+        show_levels(settings)
+        show_quality(run["quality"])
         for state in (*pulls.values(), told):
             state.result()  # what failed there fails the run, once the others are through
     return run
@@ -145,8 +102,61 @@ def land(config: str | None = None) -> dict[str, Any]:
     Args:
         config: Path of proficio.toml; found from the working directory upwards where it is not given.
     """
-    with note_run(_settings(config), "land") as run:
+    settings = settings_of(config)
+    with note_run(settings, "land") as run:
         run["landed"] = land_task(config)
+        show_landed(settings, run["landed"])
+    return run
+
+
+@flow(name="feedback", flow_run_name=_run_name)
+def feedback(config: str | None = None) -> dict[str, Any]:
+    """Tell levels that changed, as the nightly flow does at its end.
+
+    Args:
+        config: Path of proficio.toml; found from the working directory upwards where it is not given.
+    """
+    with note_run(settings_of(config), "feedback") as run:
+        run["feedback"] = feedback_task(config)
+    return run
+
+
+@flow(name="quality", flow_run_name=_run_name)
+def quality(config: str | None = None) -> dict[str, Any]:
+    """Check evidence, levels and drift once more.
+
+    Args:
+        config: Path of proficio.toml; found from the working directory upwards where it is not given.
+    """
+    with note_run(settings_of(config), "quality") as run:
+        run["quality"] = quality_task(config)
+        show_quality(run["quality"])
+    return run
+
+
+@flow(name="compact", flow_run_name=_run_name)
+def compact(config: str | None = None) -> dict[str, Any]:
+    """Merge small files of the lake.
+
+    Args:
+        config: Path of proficio.toml; found from the working directory upwards where it is not given.
+    """
+    settings = settings_of(config)
+    with note_run(settings, "compact") as run:
+        run["compacted"] = asdict(compacting.compact(settings))
+    return run
+
+
+@flow(name="calibrate", flow_run_name=_run_name)
+def calibrate(config: str | None = None) -> dict[str, Any]:
+    """Fit the estimator to the evidence there is; the next estimate uses what predicts better.
+
+    Args:
+        config: Path of proficio.toml; found from the working directory upwards where it is not given.
+    """
+    settings = settings_of(config)
+    with note_run(settings, "calibrate") as run:
+        run["calibrated"] = evaluating.calibrate(settings, logger().info)
     return run
 
 
@@ -158,7 +168,7 @@ def stream(config: str | None = None, seconds: float | None = None) -> dict[str,
         config: Path of proficio.toml; found from the working directory upwards where it is not given.
         seconds: Stop after so many seconds; without it, on SIGINT or SIGTERM.
     """
-    settings = _settings(config)
+    settings = settings_of(config)
     stopping = _stop_on_signals()
     ends = time.monotonic() + seconds if seconds is not None else None
     total = {"batches": 0, "landed": 0, "rejected": 0}
@@ -170,7 +180,7 @@ def stream(config: str | None = None, seconds: float | None = None) -> dict[str,
         project = dbt_project(settings)
         project.parse()
 
-        @task(name="micro-batch", **_RETRIES)
+        @task(name="micro-batch", **RETRIES)
         def micro_batch() -> dict[str, Any]:
             landed = landing.land(settings, log)
             estimating.estimate(settings, project=project, log=log)
@@ -220,7 +230,3 @@ def _stop_on_signals() -> threading.Event:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopping.set())
     return stopping
-
-
-def _settings(config: str | None) -> Settings:
-    return settings_file.load(Path(config) if config else None)

@@ -259,13 +259,10 @@ def compact(context: typer.Context, as_json: Json = False) -> None:
 
     Example: proficio compact
     """
-    from connectors import lake
+    from flows.compacting import compact as merge
 
-    settings = load(context)
-    with lake.locked(settings.lake):
-        lake.sweep(settings.lake)
-        merged, created = lake.compact(settings.lake)
-    say({"merged": merged, "created": created}, as_json, f"{merged} small files became {created}.")
+    done = merge(load(context))
+    say(asdict(done), as_json, f"{done.merged} small files became {done.created}.")
 
 
 def _landed(done: dict[str, Any]) -> str:

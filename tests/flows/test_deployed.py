@@ -2,12 +2,15 @@
 
 import json
 import os
+import signal
 import socket
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -192,19 +195,60 @@ def test_deployments_run_on_a_real_server_and_worker(prefect_server: dict[str, s
 
     call("work-pool", "create", "proficio", "--type", "process")
     call("deploy", "--all")
-    deployed = call("deployment", "ls")
-    assert all(name in deployed for name in ("nightly/nightly", "land/land", "stream/stream"))
-    with (tmp_path / "worker.log").open("wb") as log:
-        worker = subprocess.Popen(
-            [prefect, "worker", "start", "--pool", "proficio"], cwd=ROOT, env=environment, stdout=log, stderr=log
-        )
-    try:
+    call("automation", "create", "--from-file", str(ROOT / "infra" / "prefect" / "automations.yaml"))
+    api = httpx.Client(base_url=prefect_server["PREFECT_API_URL"], timeout=30)
+    deployments = {one["name"]: one for one in api.post("/deployments/filter", json={}).json()}
+    assert set(deployments) == {"nightly", "land", "stream", "feedback", "quality", "compact", "calibrate"}
+    for one in deployments.values():
+        given = one["parameter_openapi_schema"]["properties"]
+        assert one["description"] and all(each.get("description") for each in given.values()), one["name"]
+
+    with working(
+        prefect, environment, tmp_path / "worker.log"
+    ) as worker:  # killed in the middle of a run, with what it runs
+        call("deployment", "run", "nightly/nightly")
+        wait_until(lambda: "estimate" in {run["name"] for run in api.post("/task_runs/filter", json={}).json()}, 120)
+        os.killpg(worker.pid, signal.SIGKILL)
+    with working(prefect, environment, tmp_path / "worker.log"):
         call("deployment", "run", "nightly/nightly", "--watch", "--watch-timeout", "240")
+        assert evidence_count(home, "ada") == 3, (tmp_path / "worker.log").read_text()[-4000:]
+        shown = {one["key"] for one in api.post("/artifacts/latest/filter", json={}).json()}
+        assert shown >= {"landed", "rejected", "levels-changed", "quality"}
+        names = {run["name"] for run in api.post("/task_runs/filter", json={}).json()}
+        assert {"land", "expire", "estimate", "daily", "quality", "publish", "feedback"} <= names
+        call("deployment", "run", "compact/compact", "--watch", "--watch-timeout", "120")
+
+        with event_log(Settings(home=home)) as log:  # a run that fails, and is told of
+            log.append(STATEMENTS, [Record(None, b"nonsense") for _ in range(200)])
+        call("deployment", "run", "land/land")
+        fired = {"event": {"name": ["prefect.automation.triggered"]}}
+        wait_until(lambda: "proficio run failed" in str(api.post("/events/filter", json={"filter": fired}).json()), 120)
+        wait_until(lambda: states(api)["FAILED"] == 1, 120)
+    assert states(api)["COMPLETED"] == 2
+    assert json.loads((home / "runs.jsonl").read_text().splitlines()[-1])["state"] == "failed"
+
+
+def states(api: httpx.Client) -> Counter[str]:
+    """How many runs ended in which state."""
+    return Counter(run["state_type"] for run in api.post("/flow_runs/filter", json={}).json())
+
+
+@contextmanager
+def working(prefect: str, environment: dict[str, str], path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker in a process group of its own."""
+    with path.open("ab") as log:
+        worker = subprocess.Popen(
+            [prefect, "worker", "start", "--pool", "proficio"], cwd=ROOT, env=environment, stdout=log, stderr=log,
+            start_new_session=True,
+        )  # fmt: skip
+    try:
+        yield worker
     finally:
         end(worker)
-    assert evidence_count(home, "ada") == 3, (tmp_path / "worker.log").read_text()[-4000:]
-    runs = httpx.post(f"{prefect_server['PREFECT_API_URL']}/flow_runs/filter", json={}).json()
-    assert {run["state_type"] for run in runs} == {"COMPLETED"}
-    assert runs[0]["name"].startswith("nightly-update-")
-    names = {run["name"] for run in httpx.post(f"{prefect_server['PREFECT_API_URL']}/task_runs/filter", json={}).json()}
-    assert {"land", "estimate", "publish"} <= names
+
+
+def wait_until(holds: Callable[[], bool], seconds: float) -> None:
+    ends = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < ends, "it did not come to that in time"
+        time.sleep(0.5)

@@ -51,7 +51,8 @@ for command in (
     setup.init, setup.doctor, pipeline.ingest, pipeline.pull, pipeline.sources, pipeline.land, pipeline.estimate,
     pipeline.publish, pipeline.run, pipeline.stream, pipeline.replay, pipeline.compact,
     inspect.levels, inspect.rejected, inspect.status, inspect.quality, keeping.backup, keeping.restore, keeping.verify,
-    measure.evaluate, measure.calibrate, people.explain, people.gaps, serving.serve, feedback, consent, lti.link, demo,
+    measure.evaluate, measure.calibrate, people.explain, people.gaps, serving.serve, serving.metrics,
+    feedback, consent, lti.link, demo,
 ):  # fmt: skip
     app.command()(command)
 app.command("next")(people.next_steps)

@@ -2,7 +2,7 @@
 
 import fcntl
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from hashlib import sha256
 from pathlib import Path
 
@@ -10,8 +10,10 @@ from connectors.receiver.app import Receiver, application
 from connectors.receiver.authentication import Tokens
 from connectors.receiver.clients import Clients
 from connectors.receiver.intake import Intake
+from connectors.receiver.measured import measured
 from connectors.receiver.store import StatementStore
 from connectors.receiver.webhooks import Deliveries, GitHubWebhook
+from flows.metrics import serving
 from flows.opening import erased, event_log, own_key, repairs, secret
 from flows.pages import routes
 from flows.settings import Settings
@@ -27,7 +29,7 @@ def clients(settings: Settings) -> Clients:
     return Clients(_file(settings))
 
 
-def serve(settings: Settings, host: str, port: int, tell: Callable[[str], None]) -> None:
+def serve(settings: Settings, host: str, port: int, metrics_port: int | None, tell: Callable[[str], None]) -> None:
     """Serve until interrupted. UnavailableError where the address is taken."""
     import resource
     import socket
@@ -46,6 +48,7 @@ def serve(settings: Settings, host: str, port: int, tell: Callable[[str], None])
         _alone(settings),
         socket.socket(proto=socket.IPPROTO_TCP) as bound,
         event_log(settings, transactional_id) as log,
+        serving(settings, host, metrics_port) if metrics_port else nullcontext() as registry,
     ):
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -78,7 +81,7 @@ def serve(settings: Settings, host: str, port: int, tell: Callable[[str], None])
             app.router.routes += routes(settings, lambda one: _keep(intake, chosen.authority_home, one))
             tell(f"The receiver listens on http://{host}:{bound.getsockname()[1]}/xapi/; Ctrl-C ends it.")
             config = uvicorn.Config(
-                app,
+                measured(app, registry) if registry else app,
                 http=impatient(chosen.head_seconds),
                 log_level="warning",
                 access_log=False,

@@ -29,9 +29,13 @@ class Server:
         }  # fmt: skip
         self.start()
 
+    @property
+    def arguments(self) -> list[str]:
+        return ["serve", "--port", str(self.port)]
+
     def start(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-u", "-m", "flows.cli", "serve", "--port", str(self.port)], cwd=self.home.folder, text=True,
+            [sys.executable, "-u", "-m", "flows.cli", *self.arguments], cwd=self.home.folder, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), **self.environment},
         )  # fmt: skip
         assert self.process.stdout

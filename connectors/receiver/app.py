@@ -74,6 +74,10 @@ def application(receiver: Receiver) -> Starlette:
     async def health(_: Request) -> Response:
         return _json({"status": "ok"})
 
+    async def ready(_: Request) -> Response:
+        await asyncio.to_thread(receiver.intake.check)
+        return _json({"status": "ready"})
+
     async def body_of(request: Request) -> bytes:
         try:
             async with asyncio.timeout(receiver.body_seconds):
@@ -126,6 +130,7 @@ def application(receiver: Receiver) -> Starlette:
         routes=[
             Route("/xapi/about", _told_plainly(about), methods=["GET"]),
             Route("/health", _told_plainly(health), methods=["GET"]),
+            Route("/ready", _told_plainly(ready), methods=["GET"]),
             Route("/oauth2/token", _told_plainly(token), methods=["POST"]),
             Route("/webhooks/github", _told_plainly(github), methods=["POST"]),
             Route("/xapi/statements", _told_plainly(statements), methods=["GET", "PUT", "POST"]),

@@ -75,6 +75,7 @@ class Intake:
         self._writing_since: int | None = None  # µs since 1970
         self._unkept: dict[str, Statement] = {}  # in the log, not yet in the store
         self._fault: ProficioError | None = None  # of the store
+        self._log_fault: ProficioError | None = None  # of the newest write
         self._asked: SimpleQueue[_Submission | None] = SimpleQueue()
         self._written: SimpleQueue[_Written | Future[None] | None] = SimpleQueue()
         self._threads = [
@@ -107,6 +108,12 @@ class Intake:
         else:
             done.set_result(None)
         return done
+
+    def check(self) -> None:
+        """Raise what keeps statements from being taken: a fault of the store, or of the log when it was written last."""
+        fault = self._fault or self._log_fault
+        if fault:
+            raise fault
 
     def close(self) -> None:
         """Write what waits, and end."""
@@ -158,10 +165,12 @@ class Intake:
                 self._uncertain = True  # until the log has answered: it may have them, and they may be sent again
                 self._log.append(STATEMENTS, [_record(one) for one in ready])
                 self._uncertain = False
+                self._log_fault = None
                 self._writes += 1
                 self._unkept |= {one.statement["id"]: one.statement for one in ready}
                 self._written.put(_Written(ready, self._ends() if self._writes % _MARKED_EVERY == 0 else {}))
         except Exception as error:  # every request that waits is to hear of it
+            self._log_fault = error if isinstance(error, ProficioError) else None
             for each in together:
                 each.done.set_exception(error)
             return

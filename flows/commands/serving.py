@@ -14,6 +14,10 @@ def serve(
     context: typer.Context,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8080,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Port of /metrics for Prometheus, on the same address; none without it."),
+    ] = None,
 ) -> None:
     """Receive xAPI statements over HTTP, as an LRS does, until interrupted.
 
@@ -21,7 +25,25 @@ def serve(
     """
     from flows.serve import serve as run
 
-    run(load(context), host, port, lambda text: console().print(text, highlight=False))
+    run(load(context), host, port, metrics_port, lambda text: console().print(text, highlight=False))
+
+
+def metrics(
+    context: typer.Context,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 9108,
+) -> None:
+    """Serve /metrics for Prometheus, until interrupted: where the pipeline stands, where no receiver does it.
+
+    Example: proficio metrics --port 9108
+    """
+    import threading
+
+    from flows.metrics import serving
+
+    with serving(load(context), host, port):
+        console().print(f"Metrics are on http://{host}:{port}/metrics; Ctrl-C ends it.", highlight=False)
+        threading.Event().wait()
 
 
 @app.command("add")

@@ -18,7 +18,7 @@ from tests.broker import Broker
 from tests.home import GOOD, Home
 
 COMMANDS = [
-    *"init doctor ingest pull land estimate publish run stream replay compact backup restore verify quality feedback sources levels rejected status demo".split(),
+    *"init doctor ingest pull land estimate publish run stream replay compact backup restore verify quality metrics feedback sources levels rejected status demo".split(),
     *("evaluate", "calibrate", "align test", "align suggest", "explain", "gaps", "next"),
     *(f"framework {name}" for name in ("check", "show", "import", "export")),
     *("person export", "person erase", "person admit", "audit list", "audit verify"),

@@ -1,0 +1,88 @@
+"""What Prometheus scrapes of a running receiver; every alert and every panel asks for metrics that there are."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.broker import free_port
+from tests.receiver import Server, statement
+
+INFRA = Path(__file__).parents[2] / "infra"
+ALERTS = yaml.safe_load((INFRA / "prometheus" / "alerts.yml").read_text("utf-8"))["groups"][0]["rules"]
+
+
+class Measured(Server):
+    """A receiver with metrics."""
+
+    def __init__(self, folder: Path) -> None:
+        self.metrics_port = free_port()
+        super().__init__(folder)
+
+    @property
+    def arguments(self) -> list[str]:
+        return [*super().arguments, "--metrics-port", str(self.metrics_port)]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Measured]:
+    one = Measured(tmp_path_factory.mktemp("metrics"))
+    yield one
+    assert "Traceback" not in one.stop()
+
+
+def scraped(server: Measured) -> dict[str, float]:
+    text = httpx.get(f"http://127.0.0.1:{server.metrics_port}/metrics").text
+    return {
+        one.name + "".join(f" {name}={value}" for name, value in sorted(one.labels.items())): one.value
+        for family in text_string_to_metric_families(text)
+        for one in family.samples
+    }
+
+
+def test_what_happens_is_counted(server: Measured) -> None:
+    with server.client() as client:
+        assert client.post("/statements", json=[statement() for _ in range(3)]).status_code == 200
+        assert client.post("/statements", json=[{"actor": 1}]).status_code == 400
+    httpx.get(f"{server.address}/nowhere/{'x' * 50}")
+    home = server.home
+    home("ingest", "-", stdin=json.dumps({"actor": 1}).encode(), PROFICIO_LAND__MAX_REJECT_SHARE="1")
+    home("run", PROFICIO_LAND__MAX_REJECT_SHARE="1")
+    found = scraped(server)
+    assert found["proficio_up"] == 1
+    assert found["proficio_received_total"] == found["proficio_landed_total"] == 4
+    assert found["proficio_backlog"] == 0 and found["proficio_dead_letters"] == 1
+    assert found["proficio_run_failed run=nightly"] == 0 and found["proficio_run_seconds run=nightly"] > 0
+    assert found["proficio_http_requests_total method=POST place=xapi status=200"] == 1
+    assert found["proficio_http_requests_total method=POST place=xapi status=400"] == 1
+    assert found["proficio_http_requests_total method=GET place=other status=404"] == 1
+    assert found["proficio_published_timestamp_seconds"] > 1.7e9
+    assert not [name for name in found if "example.org" in name]  # nobody's account
+    assert httpx.get(f"{server.address}/ready").json() == {"status": "ready"}
+    assert httpx.get(f"{server.address}/health").status_code == 200
+
+
+def metrics_in(expression: str) -> set[str]:
+    return set(re.findall(r"\bproficio_\w+", re.sub(r'"[^"]*"', "", expression)))
+
+
+def test_alerts_and_panels_ask_for_what_there_is(server: Measured) -> None:
+    known = {name.split(" ")[0] for name in scraped(server)}
+    optional = {"proficio_rejects_rising", "proficio_sink_failures", "proficio_sink_waiting", "proficio_source_failed",
+                "proficio_source_lag_seconds"}  # fmt: skip
+    text = (Path(__file__).parents[2] / "flows" / "metrics.py").read_text()
+    assert all(f'"{name}"' in text for name in optional)
+    panels = json.loads((INFRA / "grafana" / "proficio.json").read_text())["panels"]
+    asked = [alert["expr"] for alert in ALERTS] + [target["expr"] for panel in panels for target in panel["targets"]]
+    assert set().union(*map(metrics_in, asked)) <= known | optional
+
+
+def test_every_alert_has_its_section_in_the_runbook() -> None:
+    sections = set(re.findall(r"^## (\w+)$", (INFRA.parent / "docs" / "runbook.md").read_text(), re.MULTILINE))
+    assert {alert["alert"] for alert in ALERTS} == sections
+    assert all(alert["annotations"]["runbook"] == f"docs/runbook.md#{alert['alert'].lower()}" for alert in ALERTS)

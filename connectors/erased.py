@@ -10,6 +10,7 @@ from threading import Lock
 
 from connectors.lake import storage_errors
 from schemas.records import STATEMENTS, Record
+from transforms.identity import Identities
 
 _SETUP = """
 create table if not exists erased (digest text primary key, erased_at text);
@@ -20,8 +21,9 @@ create table if not exists dropped (day text, source text, statements integer, p
 class Erased:
     """The file. Many threads may ask; what another process writes is seen at the next `renew`."""
 
-    def __init__(self, path: Path, digests_of: Callable[[str], tuple[str, ...]]) -> None:
-        self._path, self._digests_of = path, digests_of
+    def __init__(self, path: Path, identities: Callable[[], Identities]) -> None:
+        self._path, self._identities_now = path, identities
+        self._identities: Identities | None = None  # as of the newest `renew` that found something new
         self._lock = Lock()
         self._seen: tuple[int, int] | None = None
         self._digests: frozenset[str] = frozenset()
@@ -40,6 +42,7 @@ class Erased:
                     with self._opened() as connection:
                         rows = connection.execute("select digest from erased").fetchall()
                     self._digests, self._known = frozenset(digest for (digest,) in rows), {}
+                    self._identities = self._identities_now()
                     self._seen = (status.st_mtime_ns, status.st_size)
             return bool(self._digests)
 
@@ -51,7 +54,8 @@ class Erased:
         if known is None:
             if len(self._known) > 100_000:
                 self._known = {}
-            known = self._known[account] = not self._digests.isdisjoint(self._digests_of(account))
+            identities = self._identities or self._identities_now()
+            known = self._known[account] = not self._digests.isdisjoint(identities.erasure_digests(account))
         return known
 
     def door(self, topic: str, records: Iterable[Record]) -> Iterable[Record]:
@@ -73,20 +77,22 @@ class Erased:
     def note(self, accounts: Iterable[str]) -> None:
         """Know these accounts again from now on."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        digests = {digest for account in accounts for digest in self._digests_of(account)}
+        identities = self._identities_now()
+        digests = {digest for account in accounts for digest in identities.erasure_digests(account)}
         with self._opened() as connection:
             connection.executemany("insert or ignore into erased values (?, ?)", [(one, now) for one in digests])
         self.renew()
 
     def digest_of(self, account: str) -> str:
         """What stands for an account where nothing may name it."""
-        return self._digests_of(account)[-1]
+        return self._identities_now().erasure_digests(account)[-1]
 
     def admit(self, account: str) -> bool:
         """Let someone come in again who was erased; whether they were."""
         with self._opened() as connection:
             done = connection.executemany(
-                "delete from erased where digest = ?", [(one,) for one in self._digests_of(account)]
+                "delete from erased where digest = ?",
+                [(one,) for one in self._identities_now().erasure_digests(account)],
             )
             found = done.rowcount > 0
         self.renew()

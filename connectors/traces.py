@@ -5,7 +5,7 @@ import re
 import sqlite3
 import subprocess
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import duckdb
@@ -13,6 +13,7 @@ import duckdb
 from connectors.lake import storage_errors
 from connectors.sqlite_files import settle
 from connectors.warehouse import connected, quoted
+from schemas.errors import StorageError
 
 _SQLITE = b"SQLite format 3\0"
 _LINES = {".jsonl", ".log", ".ndjson"}  # of which each line stands for itself
@@ -24,10 +25,9 @@ def clear(files: Iterable[Path], words: re.Pattern[str], instead: str) -> list[P
     """Take what names a person out of files: lines of logs go, elsewhere `instead` stands. The files that changed."""
     changed = []
     for path in files:
-        with storage_errors(path):
-            done = (_clear_sqlite if _is_sqlite(path) else _clear_text)(path, words, instead)
-        if done:
-            changed.append(path)
+        with storage_errors(path), suppress(FileNotFoundError):  # it went meanwhile
+            if (_clear_sqlite if _is_sqlite(path) else _clear_text)(path, words, instead):
+                changed.append(path)
     return changed
 
 
@@ -111,9 +111,13 @@ def _cleared(value: str | bytes, words: re.Pattern[str], instead: str) -> str | 
 
 def _names(path: Path, words: re.Pattern[str]) -> bool:
     if path.suffix in _DATABASES:
-        with storage_errors(path):
+        try:
             return _in_duckdb(path, words)
-    with storage_errors(path), path.open("rb") as file:
+        except (duckdb.IOException, StorageError):
+            if path.exists():
+                raise
+            return False  # it went meanwhile
+    with storage_errors(path), suppress(FileNotFoundError), path.open("rb") as file:
         before = ""
         while piece := file.read(_AT_ONCE):
             text = before + piece.decode(errors="replace")

@@ -8,6 +8,7 @@ from shutil import rmtree
 
 from connectors import archive, lake, warehouse
 from flows.erasing import erase, wait_for
+from flows.estimate import estimate
 from flows.opening import erased
 from flows.persons import person_of
 from flows.publish import publish
@@ -94,6 +95,7 @@ def restore(settings: Settings, path: Path, erased_since: Path | None = None) ->
         rmtree(beside, ignore_errors=True)
     if not settings.warehouse.exists():
         return 0
+    estimate(settings)  # by the models of this version, where the backup is of another
     publish(settings)
     again = 0
     if erased_since is not None:

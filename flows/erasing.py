@@ -94,7 +94,9 @@ def erase(settings: Settings, person: Person) -> Erasure:
             rmtree(mirror)
         made_anew(settings, log, person.accounts, [person.key])
     cleared = traces.clear(_loose_files(settings), words, ERASED)  # last: dbt notes the command that it was run by
-    left = tuple(str(path.relative_to(settings.home)) for path in traces.found(settings.home, words))
+    with warehouse.alone(settings.warehouse, _PATIENCE):
+        naming = wait_for(lambda: traces.found(settings.home, words))
+    left = tuple(str(path.relative_to(settings.home)) for path in naming)
     done = replace(
         done, told=tuple(one for one in told if one != LEVELS), files=len(cleared), mirrors=len(mirrors), left=left
     )

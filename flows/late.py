@@ -1,5 +1,6 @@
 """What arrives of people who were erased: it is dropped when it is landed, counted, and taken out of the event log."""
 
+from collections import Counter
 from functools import partial
 
 import orjson
@@ -28,8 +29,8 @@ def take_out_erased(
     left = left_of(rows, naming(rows, register.holds), partial(without, theirs=register.holds))
     theirs = [one for one in rejected if register.holds(_actor(one))]
     sources = [row["source"] or "" for row in left.gone] + [one.headers.get("source", "") for one in theirs]
-    for source in sources:
-        register.count(source, 1)
+    for source, count in Counter(sources).items():
+        register.count(source, count)
     places = [place_of(one.headers["origin"]) for one in theirs]
     log.forget(STATEMENTS, [*records_of(left), *(place for place in places if place)])
     return left.table, [one for one in rejected if one not in theirs], len(sources)

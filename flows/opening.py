@@ -62,7 +62,7 @@ def event_log(settings: Settings, transactional_id: str | None = None) -> Iterat
 
 def erased(settings: Settings) -> Erased:
     """Who was erased from this installation."""
-    return Erased(settings.home / "erased.db", lambda account: identities(settings).erasure_digests(account))
+    return Erased(settings.home / "erased.db", lambda: identities(settings))
 
 
 def topics(settings: Settings) -> list[Topic]:

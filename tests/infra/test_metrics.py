@@ -1,7 +1,10 @@
 """What Prometheus scrapes of a running receiver; every alert and every panel asks for metrics that there are."""
 
 import json
+import os
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,3 +89,14 @@ def test_every_alert_has_its_section_in_the_runbook() -> None:
     sections = set(re.findall(r"^## (\w+)$", (INFRA.parent / "docs" / "runbook.md").read_text(), re.MULTILINE))
     assert {alert["alert"] for alert in ALERTS} == sections
     assert all(alert["annotations"]["runbook"] == f"docs/runbook.md#{alert['alert'].lower()}" for alert in ALERTS)
+
+
+def test_every_alert_fires_when_it_should_and_none_when_all_is_well() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        assert not os.environ.get("CI"), "promtool is needed (Debian: apt-get install prometheus)"
+        pytest.skip("no promtool (Debian: apt-get install prometheus)")
+    for arguments in (["check", "config", INFRA / "prometheus" / "prometheus.yml"],
+                      ["test", "rules", Path(__file__).with_name("alerts_test.yml")]):  # fmt: skip
+        done = subprocess.run([promtool, *arguments], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr

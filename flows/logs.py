@@ -1,8 +1,11 @@
-"""One logger: Prefect's run logger inside a flow run, a plain one outside."""
+"""One logger: Prefect's run logger inside a flow run, a plain one outside. As lines, or as JSON for what gathers logs."""
 
 import logging
+import os
 import sys
-from typing import Any
+from typing import Any, Literal
+
+from pythonjsonlogger.json import JsonFormatter
 
 from schemas.errors import ProficioError
 
@@ -20,6 +23,44 @@ def logger() -> Any:
     return logging.getLogger("proficio")
 
 
+def write_logs(form: Literal["text", "json"]) -> None:
+    """Write what is logged as it is, or as JSON objects on standard error; what Prefect logs too, once it is imported."""
+    if form == "json":
+        handler = logging.StreamHandler()
+        handler.setFormatter(_json())
+        logging.getLogger().handlers = [handler]
+        logging.getLogger("proficio").setLevel(logging.INFO)
+        os.environ["PREFECT_LOGGING_LEVEL"] = "INFO"
+
+
+def write_prefect_logs_alike() -> None:
+    """Give Prefect's own handlers the form that `write_logs` chose."""
+    if any(isinstance(handler.formatter, JsonFormatter) for handler in logging.getLogger().handlers):
+        for name in ("prefect", "prefect.flow_runs", "prefect.task_runs"):
+            for handler in logging.getLogger(name).handlers:
+                if isinstance(handler, logging.StreamHandler):
+                    handler.setFormatter(_json())
+
+
+def _json() -> JsonFormatter:
+    """One object a line: when, how grave, what, of which run. Fields that a record does not have are left out."""
+    return _OfRun(
+        "%(asctime)s %(levelname)s %(name)s %(message)s",
+        rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+    )  # fmt: skip
+
+
+class _OfRun(JsonFormatter):
+    """Keeps of Prefect's fields those by which the lines of a run are found."""
+
+    _KEPT = frozenset({"message", "time", "level", "logger", "exc_info", "flow_run_id", "flow_run_name", "task_run_id",
+                       "task_run_name", "statement_id"})  # fmt: skip
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        """The fields of a line."""
+        return {name: value for name, value in log_data.items() if name in self._KEPT}
+
+
 class _WithoutTraceback(logging.Filter):
     """Expected errors say what to do; their traceback says nothing more."""
 
@@ -31,5 +72,6 @@ class _WithoutTraceback(logging.Filter):
 
 def quiet_expected_errors() -> None:
     """Keep tracebacks of `ProficioError` out of Prefect's run logs."""
+    write_prefect_logs_alike()
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).addFilter(_WithoutTraceback())

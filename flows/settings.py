@@ -246,6 +246,12 @@ class RetentionSettings(_Section):
     days: dict[str, Annotated[int, Field(ge=1)]] = {}  # source → days since they were received; "*" for the others
 
 
+class LogsSettings(_Section):
+    """What is logged, to standard error."""
+
+    format: Literal["text", "json"] = "text"
+
+
 class Settings(BaseSettings):
     """All settings. `home` is where every piece of data lives."""
 
@@ -266,6 +272,7 @@ class Settings(BaseSettings):
     identity: IdentitySettings = IdentitySettings()
     publish: PublishSettings = PublishSettings()
     retention: RetentionSettings = RetentionSettings()
+    logs: LogsSettings = LogsSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -228,6 +228,9 @@ TEMPLATE = """\
 # password_file = "/run/secrets/postgres"
 # schema = "proficio"
 
+[logs]
+# format = "text"               # "json": one object a line, with the run that it is of
+
 [retention.days]                # source → days that its statements are kept from when they came; "*": of the others
 # moodle = 1095
 # "*" = 1825

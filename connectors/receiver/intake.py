@@ -244,7 +244,9 @@ class Intake:
                 for one in kept:
                     self._add([one])
             else:
-                logging.getLogger(__name__).exception("The store does not take statement %s.", kept[0][0]["id"])
+                logging.getLogger(__name__).exception(
+                    "The store does not take a statement.", extra={"statement_id": kept[0][0]["id"]}
+                )
 
     def _catch_up(self) -> None:
         """Keep what the log has from this receiver and the store lost, by a crash or a power cut."""

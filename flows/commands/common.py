@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from flows import settings_file
+from flows.logs import write_logs
 from flows.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -17,6 +18,7 @@ def load(context: typer.Context) -> Settings:
     """The settings for a command. What Prefect and Numba keep goes into the data folder, where the user says nothing else."""
     config: Path | None = context.obj
     settings = settings_file.load(config)
+    write_logs(settings.logs.format)
     os.environ.setdefault("PREFECT_HOME", str(settings.home / "prefect"))
     os.environ.setdefault("NUMBA_CACHE_DIR", str(settings.home / "compiled"))
     return settings

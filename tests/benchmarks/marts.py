@@ -8,11 +8,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from connectors import publication
 from connectors.warehouse import connected
 from flows.daily import daily
 from flows.estimate import estimate
 from flows.opening import dbt_project, definitions
-from flows.publish import MARTS, publish
+from flows.publish import MARTS
 from flows.settings import Settings
 from tests.benchmarks import synthetic_lake
 
@@ -57,7 +58,7 @@ def _rebuild(settings: Settings, sender: Connection) -> None:
     seconds["daily run without news"] = time.perf_counter() - started
     for mart in MARTS:
         started = time.perf_counter()
-        publish(settings, (mart,), database=False)
+        publication.publish(settings.warehouse, settings.published, [mart], settings.estimate.memory)
         seconds[mart] = time.perf_counter() - started
     started = time.perf_counter()
     publish(settings)

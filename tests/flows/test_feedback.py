@@ -13,7 +13,7 @@ import pytest
 from connectors.ledger import Ledger
 from flows.feedback import Told, due, feedback, refused
 from flows.opening import event_log
-from flows.publish import LIVE, publish
+from flows.publish import publish_live
 from flows.settings import Settings, SinksSettings, WebhookSettings
 from schemas.errors import InputError, SettingsError, UnavailableError
 from schemas.records import LEVELS
@@ -30,7 +30,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
 
 def take(pipeline: Pipeline, statements: list[dict[str, Any]]) -> None:
     pipeline.take(statements)
-    publish(pipeline.settings, LIVE, database=False)
+    publish_live(pipeline.settings)
 
 
 def told(pipeline: Pipeline) -> list[tuple[str, dict[str, Any] | None]]:

@@ -13,7 +13,7 @@ from connectors.warehouse import connected
 from flows.daily import daily
 from flows.estimate import estimate
 from flows.opening import dbt_project, definitions
-from flows.publish import MARTS
+from flows.publish import MARTS, publish
 from flows.settings import Settings
 from tests.benchmarks import synthetic_lake
 

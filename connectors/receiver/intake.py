@@ -244,8 +244,9 @@ class Intake:
                 for one in kept:
                     self._add([one])
             else:
+                found = kept[0][0]["id"]
                 logging.getLogger(__name__).exception(
-                    "The store does not take a statement.", extra={"statement_id": kept[0][0]["id"]}
+                    "The store does not take statement %s.", found, extra={"statement_id": found}
                 )
 
     def _catch_up(self) -> None:

@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -20,7 +21,7 @@ def note(path: Path, action: str, **what: Any) -> str:
     with storage_errors(path), locked(path.with_suffix(".lock"), _PATIENCE):
         before = _FIRST
         for line in _lines(path):
-            before = json.loads(line)["hash"]
+            before = _hash_in(line)
         entry = {
             "at": datetime.now(UTC).isoformat(timespec="seconds"), "by": getpass.getuser(), "action": action, **what,
             "before": before,
@@ -29,6 +30,7 @@ def note(path: Path, action: str, **what: Any) -> str:
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
             file.flush()
+            os.fsync(file.fileno())
         return str(entry["hash"])
 
 
@@ -53,6 +55,14 @@ def altered(path: Path) -> int | None:
             return number
         before = given
     return None
+
+
+def _hash_in(line: str) -> str:
+    """The hash that a line gives itself; of one that somebody spoilt, that of its text: `altered` tells of it."""
+    try:
+        return str(json.loads(line)["hash"])
+    except (ValueError, KeyError, TypeError):
+        return sha256(line.encode()).hexdigest()
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -84,8 +84,8 @@ class Erased:
         self.renew()
 
     def digest_of(self, account: str) -> str:
-        """What stands for an account where nothing may name it."""
-        return self._identities_now().erasure_digests(account)[-1]
+        """What stands for an account's person where nothing may name them."""
+        return self._identities_now().erasure_digests(account)[0]
 
     def admit(self, account: str) -> bool:
         """Let someone come in again who was erased; whether they were."""

@@ -22,6 +22,7 @@ def forget_in_warehouse(path: Path, accounts: Sequence[str], people: Sequence[st
     if not path.exists():
         return
     with _anew(path) as (connection, old):
+        connection.execute(warehouse.SETUP)  # of an older version, it may lack some
         connection.execute("use fresh")
         connection.execute(warehouse.SETUP)
         connection.execute("delete from lake.progress")

@@ -3,40 +3,54 @@
 import fcntl
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
+from typing import TypeVar
+
+from schemas.errors import UnavailableError
 
 _EVERY = 0.1  # seconds
 _inside: defaultdict[Path, RLock] = defaultdict(RLock)
 _depths: defaultdict[Path, int] = defaultdict(int)
+T = TypeVar("T")
 
 
 @contextmanager
-def locked(path: Path, patience: float) -> Iterator[bool]:
-    """Whether a lock was got within so many seconds. The thread that holds it may take it again."""
+def locked(path: Path, patience: float) -> Iterator[None]:
+    """Hold a lock, which the thread that has it may take again. UnavailableError where it is not got within so many seconds."""
     place = path.absolute()
     with _inside[place]:
         if _depths[place]:
-            yield True
+            yield
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w") as file:
-            got = _got(file.fileno(), time.monotonic() + patience)
-            _depths[place] += got
+            patiently(lambda: _take(file.fileno(), path, patience), patience)
+            _depths[place] += 1
             try:
-                yield got
+                yield
             finally:
-                _depths[place] -= got
+                _depths[place] -= 1
 
 
-def _got(handle: int, until: float) -> bool:
+def patiently(step: Callable[[], T], patience: float) -> T:
+    """Do a step once whoever holds what it needs lets go; its UnavailableError after so many seconds."""
+    until = time.monotonic() + patience
     while True:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
+            return step()
+        except UnavailableError:
             if time.monotonic() >= until:
-                return False
+                raise
             time.sleep(_EVERY)
+
+
+def _take(handle: int, path: Path, patience: float) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UnavailableError(
+            f"{path} was held by another process for {patience:g} s.", "Wait for it to end, or stop it."
+        ) from None

@@ -262,11 +262,7 @@ def alone(warehouse: Path, patience: float = 1800) -> Iterator[None]:
 
     UnavailableError after so many seconds.
     """
-    with lake.storage_errors(warehouse), locked(warehouse.with_suffix(".lock"), patience) as got:
-        if not got:
-            raise UnavailableError(
-                f"{warehouse} was held by another process for {patience:g} s.", "Wait for it to end, or stop it."
-            )
+    with lake.storage_errors(warehouse), locked(warehouse.with_suffix(".lock"), patience):
         yield
 
 

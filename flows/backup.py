@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from shutil import rmtree
 
 from connectors import archive, lake, warehouse
-from flows.erasing import erase, wait_for
+from connectors.locks import patiently
+from flows.erasing import PATIENCE, erase
 from flows.estimate import estimate
 from flows.opening import erased
 from flows.persons import person_of
@@ -59,7 +61,7 @@ def backup(settings: Settings, path: Path) -> Backup:
                     written.add(file, str(file.relative_to(home)))
         for name in _DUCKDB:
             if (home / name).exists():
-                wait_for(lambda name=name: _add_duckdb(written, home / name))  # type: ignore[misc]
+                patiently(partial(_add_duckdb, written, home / name), PATIENCE)
         for name in _SQLITE:
             if (home / name).exists():
                 written.add_sqlite(home / name, name)

@@ -7,37 +7,35 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from shutil import rmtree
-from time import monotonic, sleep
-from typing import TypeVar
 
 import orjson
+import pyarrow as pa
 
-from connectors import audit, consents, forgetting, lake, traces, warehouse
+from connectors import audit, consents, forgetting, traces, warehouse
 from connectors.event_log import EventLog
+from connectors.locks import patiently
 from connectors.lti.store import LtiStore
 from connectors.receiver import attachments
 from connectors.receiver.store import StatementStore
 from flows.daily import daily
 from flows.dead_letters import REJECTED_AT
 from flows.estimate import estimate
+from flows.lake_less import take_out
 from flows.land import land
-from flows.late import records_of
 from flows.opening import erased, event_log
 from flows.persons import Person
 from flows.publish import publish
 from flows.replay import place_of
 from flows.settings import Settings
-from schemas.errors import UnavailableError
 from schemas.records import LEVELS, REJECTED, STATEMENTS, Record, StoredRecord
 from schemas.xapi import Statement
 from transforms.erasure import ERASED, without, words_of
-from transforms.erasure_rows import left_of, matching, suspicious
+from transforms.erasure_rows import Left, left_of, matching, suspicious
 
-_PATIENCE = 600.0  # seconds for whoever holds what is to be written
+PATIENCE = 600.0  # seconds for whoever holds what is to be written
 # What is written by a step of its own, holds no person, or may not be changed.
 _APART = {"events.db", "receiver.db", "erased.db", "warehouse.duckdb", "feedback.duckdb", "audit.jsonl", "person.key"}
 _FOLDERS_APART = {"lake", "published", "attachments", "mirrors", "calibrations", "compiled"}
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -66,6 +64,10 @@ class _Search:
     words: re.Pattern[str]
     without: Callable[[Statement], Statement | None]
 
+    def left_in(self, rows: pa.Table) -> Left:
+        """What is left of rows of the lake without the person."""
+        return left_of(rows, matching(rows, self.suspects), self.without)
+
 
 def erase(settings: Settings, person: Person) -> Erasure:
     """Erase a person. Killed, it is begun again with the same person. Beside a running `serve` and `stream`.
@@ -79,23 +81,23 @@ def erase(settings: Settings, person: Person) -> Erasure:
         suspicious(person.accounts, words), words, partial(without, theirs=theirs.__contains__, words=words)
     )
     erased(settings).note(person.accounts)
-    done = Erasure(person.key, len(person.accounts))
     with event_log(settings) as log:
-        wait_for(lambda: land(settings, log))
-        done = wait_for(lambda: _from_lake_and_log(settings, log, search, done))
+        patiently(lambda: land(settings, log), PATIENCE)
+        taken = patiently(lambda: take_out(settings, log, search.left_in), PATIENCE)
+        done = Erasure(person.key, len(person.accounts), taken.gone, taken.changed)
         done = replace(done, dead_letters=_from_dead_letters(log, search), levels=_from_levels(log, person.key))
         done = _from_receiver(settings, search, person, done)
         consents.forget(settings.consents, person.accounts)
         if settings.lti.exists():
             LtiStore(settings.lti).forget(list(person.accounts))
-        told = wait_for(lambda: forgetting.forget_in_ledger(settings.ledger, [person.key]))
+        told = patiently(lambda: forgetting.forget_in_ledger(settings.ledger, [person.key]), PATIENCE)
         mirrors = traces.mirrors_naming(settings.home / "mirrors", words)
         for mirror in mirrors:
             rmtree(mirror)
         made_anew(settings, log, person.accounts, [person.key])
     cleared = traces.clear(_loose_files(settings), words, ERASED)  # last: dbt notes the command that it was run by
-    with warehouse.alone(settings.warehouse, _PATIENCE):
-        naming = wait_for(lambda: traces.found(settings.home, words))
+    with warehouse.alone(settings.warehouse, PATIENCE):
+        naming = patiently(lambda: traces.found(settings.home, words), PATIENCE)
     left = tuple(str(path.relative_to(settings.home)) for path in naming)
     done = replace(
         done, told=tuple(one for one in told if one != LEVELS), files=len(cleared), mirrors=len(mirrors), left=left
@@ -108,26 +110,11 @@ def erase(settings: Settings, person: Person) -> Erasure:
 def made_anew(settings: Settings, log: EventLog, accounts: Sequence[str] = (), people: Sequence[str] = ()) -> None:
     """Make the warehouse and what is published anew from what is left of the lake, without what it knew of some people."""
     if settings.warehouse.exists():
-        with warehouse.alone(settings.warehouse, _PATIENCE):
+        with warehouse.alone(settings.warehouse, PATIENCE):
             forgetting.forget_in_warehouse(settings.warehouse, accounts, people)
             estimate(settings, full_refresh=True, log=log)
             daily(settings, log=log)
             publish(settings)
-
-
-def _from_lake_and_log(settings: Settings, log: EventLog, search: _Search, done: Erasure) -> Erasure:
-    statements = changed = 0
-    with lake.locked(settings.lake):
-        for file in lake.published(settings.lake):
-            rows = lake.read(file)
-            left = left_of(rows, matching(rows, search.suspects), search.without)
-            if left.table is rows:
-                continue
-            log.forget(STATEMENTS, records_of(left))
-            with lake.replacing(settings.lake, file) as writer:
-                writer.write_table(left.table)
-            statements, changed = statements + len(left.gone), changed + len(left.changed)
-    return replace(done, statements=statements, statements_changed=changed)
 
 
 def _from_dead_letters(log: EventLog, search: _Search) -> int:
@@ -147,7 +134,10 @@ def _from_dead_letters(log: EventLog, search: _Search) -> int:
             else:
                 again[origin] = record
     if doomed:
-        kept = again.values() if not log.singly else [again[one] for one in _origins(doomed) if one in again]
+        # A log that takes out all up to the last of them gets what is another's again, behind it.
+        last = -1 if log.singly else max(record.offset for record in doomed)
+        theirs = set(_origins(doomed))
+        kept = [record for origin, record in again.items() if origin in theirs or record.offset <= last]
         log.append(REJECTED, [_as_it_was(record) for record in kept if "replayed" not in record.headers])
         log.forget(REJECTED, doomed)
         places = [place_of(origin) for origin in _origins(doomed)]
@@ -215,15 +205,3 @@ def _loose_files(settings: Settings) -> Iterator[Path]:
         first = path.relative_to(settings.home).parts[0]
         if first not in _FOLDERS_APART and first not in _APART:
             yield path
-
-
-def wait_for(step: Callable[[], T]) -> T:
-    """Do a step once whoever holds what it writes lets go."""
-    until = monotonic() + _PATIENCE
-    while True:
-        try:
-            return step()
-        except UnavailableError:
-            if monotonic() > until:
-                raise
-            sleep(0.5)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import duckdb
 import pandas as pd
 
 from connectors import warehouse
@@ -10,7 +11,7 @@ from expectations import checkpoints
 from expectations.run import Finding
 from flows.logs import logger
 from flows.settings import Settings
-from schemas.errors import QualityError
+from schemas.errors import InputError, QualityError
 
 _MOST = 200_000  # pieces, the newest; older ones were checked before
 _TABLES = {
@@ -34,8 +35,13 @@ def quality(settings: Settings) -> Quality:
     QualityError, before anything is published, where a critical expectation is not met. Warnings are logged.
     """
     folder = settings.home / "quality"
+    if not settings.warehouse.exists():
+        raise InputError("Nothing was estimated yet.", "Estimate first: proficio estimate --daily.")
     with warehouse.alone(settings.warehouse):
-        tables = {name: warehouse.frame(settings.warehouse, query) for name, query in _TABLES.items()}
+        try:
+            tables = {name: warehouse.frame(settings.warehouse, query) for name, query in _TABLES.items()}
+        except duckdb.CatalogException:  # an older version made it
+            raise InputError("There is no mart_drift yet.", "Estimate first: proficio estimate --daily.") from None
         found = checkpoints.run(folder, {name: table for name, table in tables.items() if len(table)}, {"drift"})
         warnings = [
             warning

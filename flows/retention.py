@@ -3,16 +3,20 @@
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors import audit, lake
+from connectors import audit
 from connectors.event_log import EventLog
+from connectors.locks import patiently
 from connectors.receiver.store import StatementStore
-from flows.erasing import made_anew, remove_attachments, wait_for
+from flows.erasing import PATIENCE, made_anew, remove_attachments
+from flows.lake_less import take_out
 from flows.opening import event_log
 from flows.settings import Settings
-from schemas.records import STATEMENTS, StoredRecord
+from transforms.erasure_rows import Left
 
 _OTHERS = "*"
 
@@ -35,12 +39,13 @@ def expire(settings: Settings, log: EventLog | None = None, now: datetime | None
         with event_log(settings) as opened:
             return expire(settings, opened, now)
     month = (now or datetime.now(UTC)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    done = wait_for(lambda: _from_lake(settings, log, month))
+    oldest = (month - timedelta(days=min(settings.retention.days.values()))).date() + timedelta(days=1)
+    taken = patiently(lambda: take_out(settings, log, partial(_left_in, settings, month), oldest), PATIENCE)
     _from_receiver(settings, month)
-    if done.statements:
+    if taken.gone:
         made_anew(settings, log)
-        audit.note(settings.home / "audit.jsonl", "expire", statements=done.statements, before=month.date().isoformat())
-    return done
+        audit.note(settings.home / "audit.jsonl", "expire", statements=taken.gone, before=month.date().isoformat())
+    return Expired(taken.gone)
 
 
 def _until(settings: Settings, source: str, month: datetime) -> datetime | None:
@@ -49,34 +54,16 @@ def _until(settings: Settings, source: str, month: datetime) -> datetime | None:
     return None if days is None else month - timedelta(days=days)
 
 
-def _from_lake(settings: Settings, log: EventLog, month: datetime) -> Expired:
-    gone = 0
-    longest = month - timedelta(days=min(settings.retention.days.values()))
-    with lake.locked(settings.lake):
-        for file in lake.published(settings.lake):
-            if file.day >= longest.date():
-                continue
-            rows = lake.read(file)
-            sources = pc.unique(pc.fill_null(rows["source"], "")).to_pylist()
-            old = None
-            for source in sources:
-                until = _until(settings, source, month)
-                if until is not None:
-                    theirs = pc.and_(
-                        pc.equal(pc.fill_null(rows["source"], ""), source), pc.less(rows["received_at"], until)
-                    )
-                    old = theirs if old is None else pc.or_(old, theirs)
-            if old is None or not pc.any(old).as_py():
-                continue
-            went = rows.filter(old).select(["log_partition", "log_offset"]).to_pylist()
-            places = [
-                StoredRecord(STATEMENTS, row["log_partition"], row["log_offset"], 0, None, None, {}) for row in went
-            ]
-            log.forget(STATEMENTS, places)
-            with lake.replacing(settings.lake, file) as writer:
-                writer.write_table(rows.filter(pc.invert(old)))
-            gone += len(went)
-    return Expired(gone)
+def _left_in(settings: Settings, month: datetime, rows: pa.Table) -> Left:
+    """What is left of rows of the lake; of those that go, where they stand."""
+    sources = pc.fill_null(rows["source"], "")
+    old = pa.chunked_array([pa.array([False] * rows.num_rows)])
+    for source in pc.unique(sources).to_pylist():
+        until = _until(settings, source, month)
+        if until is not None:
+            old = pc.or_(old, pc.and_(pc.equal(sources, source), pc.less(rows["received_at"], until)))
+    gone = rows.select(["topic", "log_partition", "log_offset"]).filter(old).to_pylist()
+    return Left(rows.filter(pc.invert(old)), gone, [])
 
 
 def _from_receiver(settings: Settings, month: datetime) -> None:

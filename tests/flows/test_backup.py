@@ -49,7 +49,7 @@ def test_a_backup_in_the_middle_of_a_stream_comes_back(tmp_path: Path) -> None:
     back("restore", str(file))
     ids = [row["statement_id"] for row in back.rows()]
     assert len(ids) == len(set(ids)) and set(ids) >= set(first)
-    assert "1 " in back("audit", "verify") or "0 " in back("audit", "verify")
+    assert "0 entries, unaltered" in back("audit", "verify")  # as it was before the erasure
     back("run")
     assert len(back.rows()) >= 20
     rows = [json.loads(line) for line in back("verify", "--json").splitlines()]

@@ -92,6 +92,10 @@ def test_a_source_that_breaks_is_noticed_on_the_next_day(settings: Settings) -> 
     assert "drift" in Path(found.docs).read_text()
 
 
+def test_what_was_never_estimated_is_told(home: Home) -> None:
+    assert "Nothing was estimated yet" in home("quality", expect=4)
+
+
 def test_docs_name_nobody(settings: Settings) -> None:
     people = {row["person"] for row in warehouse.rows(settings.warehouse, "select distinct person from mart_levels")}
     assert people

@@ -45,12 +45,19 @@ def cohort(framework: Framework, people: int, seed: int, parameters: Parameters)
 
 
 def statements(
-    group: Cohort, framework: Framework, ends: datetime, days: int, seed: int, parameters: Parameters
+    group: Cohort,
+    framework: Framework,
+    ends: datetime,
+    days: int,
+    seed: int,
+    parameters: Parameters,
+    log_mean: float = 4.6,
 ) -> Iterator[Statement]:
     """What the cohort did in the days before `ends`, uneven between people and competencies, in no order of time.
 
     Who has ability θ succeeds at an activity of difficulty d with probability 1 / (1 + e^(d − θ)). Two thirds of the
     activities tell success or failure, the others a score of five parts. Activities differ from their pitch by sd 0.3.
+    How many statements each has is lognormal, with the mean of its logarithm, between 5 and 600.
     """
     random = np.random.default_rng(seed + 1)
     levels = [level.id for level in framework.levels]
@@ -58,7 +65,7 @@ def statements(
     deviations = random.normal(0.0, 0.3, (len(group.competencies), len(levels), _ACTIVITIES))
     for person, abilities in enumerate(group.abilities):
         interests = random.dirichlet(np.full(len(group.competencies), 0.7))
-        for _ in range(int(np.clip(random.lognormal(4.6, 0.6), 5, 600))):
+        for _ in range(int(np.clip(random.lognormal(log_mean, 0.6), 5, 600))):
             competency = int(random.choice(len(group.competencies), p=interests))
             level = int(np.clip(np.searchsorted(pitches, abilities[competency] + random.normal(0, 1.0)), 0, 3))
             activity = int(random.integers(_ACTIVITIES))

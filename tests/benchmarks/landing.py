@@ -2,10 +2,7 @@
 
 import gc
 import json
-import os
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -20,6 +17,7 @@ from flows.opening import definitions, event_log
 from flows.settings import Settings
 from schemas import xapi
 from schemas.records import STATEMENTS, Record
+from tests import measuring
 from transforms.estimator import Parameters
 from transforms.simulation import cohort, statements
 
@@ -74,28 +72,11 @@ def memory(folder: Path, scale: int) -> list[dict[str, Any]]:
         for start in range(0, count, 10_000):
             batch = [sample[number % len(sample)] for number in range(start, start + 10_000)]
             log.append(STATEMENTS, [_renumbered(value, start + place) for place, value in enumerate(batch)])
-    environment = {**os.environ, "PROFICIO_HOME": str(folder)}
-    started = time.perf_counter()
-    lander = subprocess.Popen([sys.executable, "-m", "flows.cli", "land"], env=environment)
-    peak = 0.0
-    while lander.poll() is None:
-        peak = max(peak, _peak(lander.pid))
-        time.sleep(0.05)
-    seconds = time.perf_counter() - started
-    assert lander.returncode == 0
+    seconds, peak = measuring.proficio(folder, "land")
     return [
         {"what": f"landing {count:,} statements, statements/s", "figure": count / seconds, "bar": "", "met": True},
         {"what": f"peak memory of it, MiB", "figure": peak, "bar": "≤ 1024", "met": peak <= 1024},  # noqa: F541
     ]
-
-
-def _peak(process: int) -> float:
-    """Peak resident memory of a process so far, MiB. Linux counts it anew after exec; getrusage does not."""
-    try:
-        status = Path(f"/proc/{process}/status").read_text()
-    except OSError:
-        return 0.0
-    return max((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM")), default=0.0)
 
 
 def _statements() -> Iterator[bytes]:

@@ -80,6 +80,10 @@ class Marts:
                 found[path.stem] = self._rows(path.stem, "select * from mart where person = $1", person)
         return found
 
+    def of(self, mart: str, people: Sequence[str]) -> list[dict[str, Any]]:
+        """Rows of any mart with a column `person`, of people, by person."""
+        return self._of(mart, people, "person")
+
     def _of(self, mart: str, people: Sequence[str], order: str) -> list[dict[str, Any]]:
         wanted = sorted(people)
         if not wanted:

@@ -25,6 +25,7 @@ from flows.commands import (
 )
 from flows.commands.demo import demo
 from flows.commands.feedback import consent, feedback
+from flows.commands.report import report
 from schemas.errors import ProficioError
 
 app = typer.Typer(
@@ -51,7 +52,7 @@ for command in (
     setup.init, setup.doctor, pipeline.ingest, pipeline.pull, pipeline.sources, pipeline.land, pipeline.estimate,
     pipeline.publish, pipeline.run, pipeline.stream, pipeline.replay, pipeline.compact,
     inspect.levels, inspect.rejected, inspect.status, inspect.quality, keeping.backup, keeping.restore, keeping.verify,
-    measure.evaluate, measure.calibrate, people.explain, people.gaps, serving.serve, serving.metrics,
+    measure.evaluate, measure.calibrate, people.explain, people.gaps, report, serving.serve, serving.metrics,
     feedback, consent, lti.link, demo,
 ):  # fmt: skip
     app.command()(command)

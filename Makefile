@@ -21,12 +21,18 @@ demo: .venv/done ## the whole pipeline on a simulated cohort and a real Git repo
 test: .venv/done ## every test; those on Kafka need Java 17 and Maven
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-lint: .venv/done ## ruff, mypy, import-linter, sqlfluff
+lint: .venv/done ## ruff (with bandit's rules), mypy, import-linter, sqlfluff, the licences of what it runs on
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint dbt_project/models dbt_project/tests
+	$(BIN)/python infra/security/sbom.py .proficio/sbom
+
+audit: .venv/done ## known weaknesses of the locked packages, by pip-audit, which asks pypi.org
+	$(PYTHON) -m venv .proficio/audit
+	.proficio/audit/bin/pip install --quiet --disable-pip-version-check pip-audit
+	.proficio/audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements.lock
 
 format: .venv/done ## let ruff and sqlfluff mend what they can
 	$(BIN)/ruff check --fix .
@@ -59,4 +65,4 @@ clean: ## remove the environment, caches and local data
 	rm -rf .venv .proficio .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info infra/kafka/target bench.json
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help demo test lint format bench kafka superset docs generated messages lock clean
+.PHONY: help demo test lint audit format bench kafka superset docs generated messages lock clean

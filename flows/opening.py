@@ -41,13 +41,10 @@ def event_log(settings: Settings, transactional_id: str | None = None) -> Iterat
     else:
         from connectors.event_log.kafka import KafkaEventLog
 
-        options: dict[str, str | int | bool] = dict(chosen.options)
-        if chosen.password or chosen.password_file:
-            options["sasl_plain_password"] = _secret(settings)
         compression = None if chosen.compression == "none" else chosen.compression
         log = KafkaEventLog(
             chosen.bootstrap_servers,
-            options,
+            kafka_options(settings),
             chosen.max_record_bytes,
             compression,
             chosen.delivery_seconds,
@@ -58,6 +55,15 @@ def event_log(settings: Settings, transactional_id: str | None = None) -> Iterat
         yield log
     finally:
         log.close()
+
+
+def kafka_options(settings: Settings) -> dict[str, str | int | bool]:
+    """By what clients of Kafka log in: event_log.options, with the password from where it is kept."""
+    chosen = settings.event_log
+    options = dict(chosen.options)
+    if chosen.password or chosen.password_file:
+        options["sasl_plain_password"] = _secret(settings)
+    return options
 
 
 def erased(settings: Settings) -> Erased:

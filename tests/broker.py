@@ -24,8 +24,12 @@ def can_run() -> bool:
 class Broker:
     """Starts on construction; `kill` and `start` bring it down and up again on the same port with the same data."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, properties: str = "", **options: str) -> None:
+        """`properties` stand over those of infra/kafka; `options` are those by which a client may ask for topics."""
+        self.folder, self._options = folder, options
+        folder.mkdir(parents=True, exist_ok=True)
+        self._more = folder / "more.properties"
+        self._more.write_text(properties)
         self.port, self._controller = free_port(), free_port()
         self.address = f"127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -33,11 +37,10 @@ class Broker:
 
     def start(self) -> None:
         """One broker starts at a time, for the first one fetches the jars of all."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         with _STARTING.open("w") as lock, (self.folder / "broker.log").open("ab") as log:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self._process = subprocess.Popen(
-                [str(SCRIPT), str(self.folder / "data"), str(self.port)],
+                [str(SCRIPT), str(self.folder / "data"), str(self.port), str(self._more)],
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "CONTROLLER_PORT": str(self._controller)},
@@ -58,7 +61,7 @@ class Broker:
             if self._process.poll() is not None:
                 raise RuntimeError(f"the broker ended:\n{(self.folder / 'broker.log').read_text()[-3000:]}")
             try:
-                admin = KafkaAdminClient(bootstrap_servers=[self.address], bootstrap_timeout_ms=2000)
+                admin = KafkaAdminClient(bootstrap_servers=[self.address], bootstrap_timeout_ms=2000, **self._options)
                 admin.list_topics()
                 admin.close()
                 return

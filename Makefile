@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export NO_MKDOCS_2_WARNING := 1
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 12
@@ -47,10 +48,11 @@ kafka: ## an Apache Kafka broker on 127.0.0.1:9092, from jars that Maven fetches
 superset: .venv/done ## Apache Superset on 127.0.0.1:8088 over published marts (PUBLISHED=folder; the demo's without it)
 	PYTHON=$(BIN)/python infra/superset/superset .proficio/superset $(or $(PUBLISHED),.proficio/demo/.proficio/published) 8088
 
-docs: .venv/done ## the dbt docs site, into .proficio/docs
-	$(BIN)/python -m flows.dbt_docs .proficio/docs
+docs: .venv/done ## this documentation as a site, dbt's in it, into .proficio/docs
+	$(BIN)/mkdocs build --quiet --strict --config-file infra/docs/mkdocs.yml --site-dir $(CURDIR)/.proficio/docs
+	$(BIN)/python -m flows.dbt_docs .proficio/docs/dbt
 
-generated: .venv/done ## write dbt_project/seeds from the default framework, and docs/marts.md
+generated: .venv/done ## write dbt_project/seeds from the default framework, and docs/reference
 	$(BIN)/python -m tests.generated
 
 messages: .venv/done ## gather what is to be translated into transforms/locale

@@ -12,7 +12,7 @@ import pytest
 from tests.generated import generated
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 # Commands that need more than a folder and a minute, and where they are run instead.
 ELSEWHERE = {
@@ -20,6 +20,10 @@ ELSEWHERE = {
     "make test": "this run",
     "make superset": "tests/infra/test_superset.py",
     "make kafka": "tests/connectors/test_event_log.py (infra/kafka/broker is what it calls)",
+    "make lint": "CI",
+    "make docs": "test_the_site_is_built_strictly_and_fetches_nothing",
+    "make generated": "test_generated_files_are_up_to_date",
+    "make .venv/done": "CI",
     "make bench": "by hand; tests/test_docs.py::test_the_benchmark_runs runs it small",
     "python3 -m venv": "tests/test_wheel.py",
     "/opt/proficio/bin/pip install": "tests/test_wheel.py",
@@ -87,6 +91,38 @@ def test_the_commands_of_an_operator_run_in_their_order(tmp_path: Path) -> None:
     assert ran >= 9
 
 
+def test_the_tutorial_is_true(tmp_path: Path) -> None:
+    """Its files are written, its commands run in their order, and each line that it shows is among what they say."""
+    text = (ROOT / "docs" / "tutorial.md").read_text("utf-8")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PROFICIO_")}
+    environment["PYTHONPATH"] = str(ROOT)
+    told, shown = "", 0
+    for kind, title, block in re.findall(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```', text, re.DOTALL | re.MULTILINE):
+        if title == "proficio.toml":
+            settings = (tmp_path / title).read_text("utf-8")
+            section = block.splitlines()[0]
+            assert section in settings
+            (tmp_path / title).write_text(settings.replace(f"{section}\n", block))
+        elif title:
+            with (tmp_path / title).open("a") as file:
+                file.write(block)
+        elif kind == "text":
+            for line in block.splitlines():
+                assert line in told, told
+                shown += 1
+        else:
+            told = ""
+            for command in (line for line in block.splitlines() if line.startswith(HERE)):
+                done = subprocess.run(
+                    [sys.executable, "-m", "flows.cli", *shlex.split(command)[1:]], cwd=tmp_path, env=environment,
+                    capture_output=True, text=True, check=False,
+                )  # fmt: skip
+                assert done.returncode == 0, (command, done.stdout, done.stderr)
+                told += " ".join((done.stdout + done.stderr).split()) + " "
+    assert shown >= 8
+    assert (tmp_path / "report-ada-example-org.html").exists()
+
+
 def test_make_lists_its_targets_and_knows_them() -> None:
     told = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for target in ("demo", "test", "lint", "bench", "kafka", "clean"):
@@ -99,6 +135,26 @@ def test_links_lead_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_site_is_built_strictly_and_fetches_nothing(tmp_path: Path) -> None:
+    """A link or an anchor that leads nowhere fails; whoever reads it asks no other host for a font or a script."""
+    command = [
+        Path(sys.executable).with_name("mkdocs"),
+        "build",
+        "--strict",
+        "-f",
+        ROOT / "infra/docs/mkdocs.yml",
+        "-d",
+        tmp_path,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    pages = list(tmp_path.rglob("*.html"))
+    assert len(pages) > 40
+    for page in pages:
+        assert not re.search(r'<(?:script|img|iframe)[^>]+src="(?:https?:)?//', page.read_text("utf-8")), page.name
+        assert not re.search(r'<link[^>]+rel="stylesheet"[^>]+href="(?:https?:)?//', page.read_text("utf-8")), page.name
 
 
 def test_generated_files_are_up_to_date() -> None:

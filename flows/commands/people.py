@@ -41,8 +41,8 @@ def explain(
         shown = [_part(part) for part in one.parts if part not in rest]
         if rest:
             moved = sum(part["contribution"] for part in rest)
-            shown.append({"what": f"{len(rest)} more pieces of evidence", "moved": f"{moved:+.3f}"})
-        shown.append({"what": "Sum", "moved": f"{level['ability_mean']:+.3f}"})
+            shown.append({"what": f"{len(rest)} more pieces of evidence", "moved": f"{moved:+z.3f}"})
+        shown.append({"what": "Sum", "moved": f"{level['ability_mean']:+z.3f}"})
         columns = {"moved": "Moved by", "what": "What", "outcome": "Outcome", "pitched_level": "At level", "left": "Left of it",
                    "occurred_at": "When"}  # fmt: skip
         say_rows(shown, False, columns, "")
@@ -64,7 +64,7 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
     return {
         **part,
         "what": COMPONENTS.get(part["component"]) or part["activity_name"] or part["activity_id"],
-        "moved": f"{part['contribution']:+.3f}",
+        "moved": f"{part['contribution']:+z.3f}",
         "left": None if part["share_left"] is None else f"{part['share_left']:.0%}",
     }
 

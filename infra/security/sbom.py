@@ -26,7 +26,9 @@ def bill() -> dict[str, Any]:
     found: dict[str, Any] = json.loads(subprocess.run(tool, check=True, capture_output=True).stdout)
     depends = {one["ref"]: one.get("dependsOn", []) for one in found["dependencies"]}
     root = found["metadata"]["component"]["bom-ref"]
-    asked = {_name(one) for one in tomllib.loads((_ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]}
+    asked = {
+        _name(one) for one in tomllib.loads((_ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
+    }
     depends[root] = [ref for ref in depends[root] if _name(ref) in asked]
     kept = _reached(depends, root)
     found["components"] = [one for one in found["components"] if one["bom-ref"] in kept]
@@ -56,8 +58,12 @@ def main() -> None:
     (folder / "sbom.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     rows = [(one["name"], one["version"], licences(one)) for one in found["components"]]
     with (folder / "licences.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("package", "version", "licences"), *((name, version, "; ".join(of)) for name, version, of in rows)])
-    refused = [f"{name} {version}: {'; '.join(of) or 'no licence is declared'}" for name, version, of in rows if not allowed(name, of)]
+        table = csv.writer(file)
+        table.writerow(("package", "version", "licences"))
+        table.writerows((name, version, "; ".join(of)) for name, version, of in rows)
+    refused = [
+        f"{name} {version}: {'; '.join(of) or 'none declared'}" for name, version, of in rows if not allowed(name, of)
+    ]
     if refused:
         sys.exit("Not among infra/security/licences.yaml:\n" + "\n".join(refused))
     sys.stdout.write(f"{len(rows)} packages, every licence allowed: {folder}/sbom.json, {folder}/licences.csv\n")

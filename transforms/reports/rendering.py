@@ -52,7 +52,7 @@ def render(template: str, framework: Framework, made: Made, **what: Any) -> str:
 
 
 def _signed(number: float) -> str:
-    return f"{number:+.1f}".replace("-", "−")
+    return f"{number:+z.1f}".replace("-", "−")
 
 
 def name_of(person: str, names: Mapping[str, str]) -> str:

@@ -27,8 +27,8 @@ ROW_GROUP = 20_480
 IDENTIFYING = ("dim_account", "dim_person")  # who people are: in all others they stand by a keyed hash
 
 
-def publish(warehouse: Path, folder: Path, marts: Sequence[str], memory: str) -> dict[str, int]:
-    """Copy marts from the warehouse into `folder`; rows of each.
+def stage(warehouse: Path, folder: Path, marts: Sequence[str], memory: str) -> dict[str, int]:
+    """Write marts from the warehouse into a folder that nobody reads, to be released from there; rows of each.
 
     `memory` is what DuckDB may use, such as 4GB; beyond it, it spills beside the warehouse.
     """
@@ -36,25 +36,27 @@ def publish(warehouse: Path, folder: Path, marts: Sequence[str], memory: str) ->
         raise InputError(f"There is no warehouse {warehouse} to publish from.", "Estimate first: proficio estimate.")
     rows = {}
     with storage_errors(folder), connected(warehouse, read_only=True) as connection:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _configure(connection, memory)
         for mart in marts:
-            target = folder / f"{mart}.parquet"
-            temporary = _temporary(target)
+            rows_of, groups = mart, ""
+            if mart in BY_PERSON:
+                rows_of, groups = f"(from {mart} order by person)", f", row_group_size {ROW_GROUP}"
+            target = quoted(folder / f"{mart}.parquet")
             try:
-                rows_of, groups = mart, ""
-                if mart in BY_PERSON:
-                    rows_of, groups = f"(from {mart} order by person)", f", row_group_size {ROW_GROUP}"
-                copied = connection.execute(
-                    f"copy {rows_of} to '{quoted(temporary)}' (format parquet, compression zstd{groups})"
-                )
-                rows[mart] = (copied.fetchone() or (0,))[0]
-                _swap(temporary, target)
+                copied = connection.execute(f"copy {rows_of} to '{target}' (format parquet, compression zstd{groups})")
             except duckdb.CatalogException:
                 raise InputError(f"The warehouse has no {mart} yet.", "Estimate first: proficio estimate.") from None
-            finally:
-                temporary.unlink(missing_ok=True)
+            rows[mart] = (copied.fetchone() or (0,))[0]
     return rows
+
+
+def release(staged: Path, folder: Path, marts: Sequence[str]) -> None:
+    """Give staged marts to readers: each takes the place of the one before, whole."""
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for mart in marts:
+            _swap(staged / f"{mart}.parquet", folder / f"{mart}.parquet")
 
 
 def publish_database(folder: Path, marts: Sequence[str], memory: str) -> None:

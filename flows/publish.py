@@ -1,12 +1,16 @@
 """Publishing: the marts as Parquet, as one read-only DuckDB file and into PostgreSQL, each swapped in whole."""
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
 
 from connectors import publication, warehouse
 from connectors.dbt import described
 from connectors.publication import IDENTIFYING
-from flows.opening import secret
+from flows.logs import logger
+from flows.opening import dbt_project, secret
 from flows.settings import Settings
 from schemas.errors import SettingsError
 
@@ -27,15 +31,16 @@ class Published:
     rows: dict[str, int]
 
 
-def publish(settings: Settings, to: Collection[str] | None = None) -> Published:
+def publish(settings: Settings, to: Collection[str] | None = None, test: bool = False) -> Published:
     """Publish every mart as Parquet, and to what else `to` names: duckdb, postgres; without it, what the settings say.
 
-    Readers of what was published before go on reading it; the next to open sees the new. Who people are goes to proficio's own
-    pages and sinks, and to readers where `publish.identified` says so.
+    With `test`, dbt's tests of the marts run on what is about to be published; QualityError where one fails, and readers keep
+    what they have. Readers of what was published before go on reading it; the next to open sees the new. Who people are goes to
+    proficio's own pages and sinks, and to readers where `publish.identified` says so.
     """
     to = settings.publish.to if to is None else to
     with warehouse.alone(settings.warehouse):
-        done = _publish(settings, MARTS)
+        done = _publish(settings, MARTS, test)
         chosen = _chosen(settings, MARTS)
         for path in settings.published.glob("*.parquet"):
             if path.stem not in chosen:  # published before, and left out now
@@ -58,12 +63,29 @@ def _chosen(settings: Settings, marts: Sequence[str]) -> list[str]:
     return [one for one in marts if one not in settings.publish.leave_out and (to_all or one not in IDENTIFYING)]
 
 
-def _publish(settings: Settings, marts: Sequence[str]) -> Published:
-    memory = settings.estimate.memory
-    settings.identified.mkdir(mode=0o700, parents=True, exist_ok=True)
-    names = publication.publish(settings.warehouse, settings.identified, IDENTIFYING, memory)
-    rows = publication.publish(settings.warehouse, settings.published, _chosen(settings, marts), memory)
-    return Published(names | rows)
+def _publish(settings: Settings, marts: Sequence[str], test: bool = False) -> Published:
+    staged, chosen = settings.home / "staged", _chosen(settings, marts)
+    try:
+        rows = publication.stage(settings.warehouse, staged, [*IDENTIFYING, *chosen], settings.estimate.memory)
+        if test:
+            _test(settings, staged, list(rows))
+        settings.identified.mkdir(mode=0o700, parents=True, exist_ok=True)
+        publication.release(staged, settings.identified, IDENTIFYING)
+        publication.release(staged, settings.published, chosen)
+    finally:
+        rmtree(staged, ignore_errors=True)
+    return Published(rows)
+
+
+def _test(settings: Settings, staged: Path, marts: Sequence[str]) -> None:
+    """Run dbt's tests of marts on their staged files: a mart is computed once, not once for each of its tests."""
+    given = json.dumps({"staged": str(staged), "staged_marts": list(marts)})
+    project = dbt_project(settings)
+    for result in project.invoke(
+        "test", "--select", "path:models/marts", "--exclude", "test_type:unit", "--vars", given
+    ):
+        if result["status"] == "warn":
+            logger().warning("dbt test %s: %s", result["name"], result["message"])
 
 
 def _to_postgres(settings: Settings, marts: Sequence[str]) -> None:

@@ -139,7 +139,9 @@ def estimate(
     full_refresh: Annotated[
         bool, typer.Option("--full-refresh", help="Estimate every level anew from all evidence.")
     ] = False,
-    test: Annotated[bool, typer.Option("--test", help="Run the data tests of the dbt project too.")] = False,
+    test: Annotated[
+        bool, typer.Option("--test", help="Run dbt's tests of what it wrote; publish --test those of the marts.")
+    ] = False,
     daily: Annotated[
         bool, typer.Option("--daily", help="Bring what `run` renews once a day up to date too: history, dead letters.")
     ] = False,
@@ -168,6 +170,9 @@ def publish(
         list[str] | None,
         typer.Option("--to", help="parquet, duckdb or postgres, several times; else what publish.to says."),
     ] = None,
+    test: Annotated[
+        bool, typer.Option("--test", help="Run dbt's tests of the marts first, and stop where one fails.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Publish the marts: as Parquet files, as one read-only DuckDB file, into PostgreSQL.
@@ -180,7 +185,7 @@ def publish(
     settings = load(context)
     if unknown := set(to or ()) - set(TARGETS):
         raise typer.BadParameter(f"--to {', '.join(sorted(unknown))}: expected {', '.join(TARGETS)}")
-    done = asdict(step(settings, to or None))
+    done = asdict(step(settings, to or None, test))
     rows = ", ".join(f"{name} {count:,}" for name, count in done["rows"].items())
     say({"folder": str(settings.published), **done}, as_json, f"Published to {settings.published}: {rows}.")
 

@@ -58,7 +58,7 @@ def _rebuild(settings: Settings, sender: Connection) -> None:
     seconds["daily run without news"] = time.perf_counter() - started
     for mart in MARTS:
         started = time.perf_counter()
-        publication.publish(settings.warehouse, settings.published, [mart], settings.estimate.memory)
+        publication.stage(settings.warehouse, settings.published, [mart], settings.estimate.memory)
         seconds[mart] = time.perf_counter() - started
     started = time.perf_counter()
     publish(settings)

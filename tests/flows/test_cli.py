@@ -30,7 +30,7 @@ def test_from_a_statement_to_a_level(home: Home) -> None:
     assert "10 statements" in home("ingest", "-", stdin="\n".join(lines).encode())
     assert "10 statements landed" in home("land")
     assert "from nothing" in home("estimate", "--test")
-    assert "mart_levels 14" in home("publish")
+    assert "mart_levels 14" in home("publish", "--test")
     rows = [json.loads(line) for line in home("levels", "ada@example.org", "--json").splitlines()]
     mine = {row["competency"]: row for row in rows}
     assert len(mine) == 14

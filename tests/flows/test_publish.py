@@ -1,5 +1,6 @@
 """Published marts are swapped in whole: who reads the old goes on reading, who writes never waits."""
 
+import json
 from pathlib import Path
 
 import duckdb
@@ -8,6 +9,7 @@ import pytest
 from connectors import publication
 from flows.settings import Settings
 from schemas.errors import InputError
+from tests.home import GOOD, Home
 
 MARTS = ("mart_levels",)
 
@@ -21,7 +23,8 @@ def warehouse(settings: Settings, rows: int) -> None:
 
 
 def publish(settings: Settings) -> dict[str, int]:
-    done = publication.publish(settings.warehouse, settings.published, MARTS, memory="1GB")
+    done = publication.stage(settings.warehouse, settings.home / "staged", MARTS, memory="1GB")
+    publication.release(settings.home / "staged", settings.published, MARTS)
     publication.publish_database(settings.published, MARTS, memory="1GB")
     return done
 
@@ -51,4 +54,22 @@ def test_nothing_to_publish_is_told(settings: Settings, tmp_path: Path) -> None:
     duckdb.connect(str(settings.warehouse)).close()
     with pytest.raises(InputError, match="no mart_levels yet"):
         publish(settings)
-    assert list(settings.published.iterdir()) == []
+    assert not settings.published.exists()
+
+
+def test_a_mart_that_fails_its_tests_is_published_to_nobody(tmp_path: Path) -> None:
+    """The tests look at what is about to be published; where one fails, readers keep what they have."""
+    home = Home(tmp_path)
+    home("ingest", "-", stdin=json.dumps(GOOD).encode())
+    home("land")
+    home("estimate", "--daily")
+    home("publish", "--test")
+    before = {path.name: path.stat().st_ino for path in home.settings.published.iterdir()}
+    with duckdb.connect(str(home.settings.warehouse)) as connection:
+        connection.execute("update int_estimates set p_at_least_1 = 1.5")
+    told = home("publish", "--test", expect=6)
+    assert "in_range_mart_levels_p_at_least_1" in told
+    assert {path.name: path.stat().st_ino for path in home.settings.published.iterdir()} == before
+    assert not (home.settings.home / "staged").exists()
+    home("publish")  # without tests it is
+    assert {path.name: path.stat().st_ino for path in home.settings.published.iterdir()} != before

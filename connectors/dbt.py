@@ -1,5 +1,6 @@
 """Runs the dbt project in-process, from a copy in the data folder, so that the installed package stays untouched."""
 
+import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -38,12 +39,23 @@ class DbtProject:
     """The project's copy under `folder`, with `seeds` written into it, on the warehouse file given.
 
     The first call parses the project and keeps the manifest, so that no later one does, whatever variables it is given.
+    With `as_tasks`, inside of a Prefect run, each model and test is a task run of its own; that parses with each call. `as_of` is
+    the moment that stands for now.
     """
 
     def __init__(
-        self, folder: Path, seeds: Mapping[str, str], warehouse: Path, memory: str, least_group: int = 5
+        self,
+        folder: Path,
+        seeds: Mapping[str, str],
+        warehouse: Path,
+        memory: str,
+        least_group: int = 5,
+        as_tasks: bool = False,
+        as_of: str = "",
     ) -> None:
         self.folder = folder
+        self._as_tasks = as_tasks
+        self._as_of = as_of
         self.digest = f"{_refresh(folder, seeds)} {least_group}"
         self._environment = {
             "PROFICIO_WAREHOUSE": str(warehouse),
@@ -55,20 +67,20 @@ class DbtProject:
         }
         self._manifest: Any = None
 
-    def invoke(self, command: str, *arguments: str) -> list[dict[str, Any]]:
-        """Run a dbt command; for each node its name, status and message. Raises where a node or the parse failed.
+    def invoke(self, command: str, *arguments: str, **variables: Any) -> list[dict[str, Any]]:
+        """Run a dbt command with dbt's variables; for each node its name, status and message. Raises where one failed.
 
         QualityError when data tests failed, StorageError when the disk is full, ProficioError otherwise.
         """
         if self._manifest is None and command != "parse":
             self.parse()
         os.environ.update(self._environment)
-        from dbt.cli.main import dbtRunner
-
         paths = ["--project-dir", str(self.folder), "--profiles-dir", str(self.folder), "--quiet", "--no-use-colors",
-                 "--log-path", str(self.folder / "logs"), "--log-level", "none"]  # fmt: skip
+                 "--log-path", str(self.folder / "logs")]  # fmt: skip
         try:
-            outcome = dbtRunner(manifest=self._manifest).invoke([*command.split(), *paths, *arguments])
+            runner, silence = self._runner(command)
+            given = ["--vars", json.dumps({"as_of": self._as_of, **variables})]
+            outcome = runner.invoke([*command.split(), *paths, *silence, *arguments, *given])
         finally:
             _release()
         if outcome.exception is not None:
@@ -84,6 +96,23 @@ class DbtProject:
         if not outcome.success:
             self._raise(command, results)
         return results
+
+    def _runner(self, command: str) -> tuple[Any, list[str]]:
+        """What invokes dbt, and the options that keep it silent."""
+        if self._as_tasks and command in ("run", "seed", "test"):
+            from dbt_common.events.base_types import EventLevel
+            from prefect_dbt import PrefectDbtRunner, PrefectDbtSettings
+
+            here = PrefectDbtSettings(
+                project_dir=self.folder,
+                profiles_dir=self.folder,
+                target_path=self.folder / "target",
+                log_level=EventLevel.ERROR,
+            )
+            return PrefectDbtRunner(settings=here, raise_on_failure=False, disable_assets=True), []
+        from dbt.cli.main import dbtRunner
+
+        return dbtRunner(manifest=self._manifest), ["--log-level", "none"]
 
     def parse(self) -> None:
         """Parse the project once; later calls then need not."""

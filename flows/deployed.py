@@ -5,7 +5,8 @@ import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 from prefect import flow, task
@@ -18,6 +19,7 @@ from flows import estimate as estimating
 from flows import evaluate as evaluating
 from flows import feedback as feeding
 from flows import land as landing
+from flows import past as once_more
 from flows import publish as publishing
 from flows import pull as pulling
 from flows.artifacts import show_landed, show_levels, show_quality
@@ -106,6 +108,21 @@ def land(config: str | None = None) -> dict[str, Any]:
     with note_run(settings, "land") as run:
         run["landed"] = land_task(config)
         show_landed(settings, run["landed"])
+    return run
+
+
+@flow(name="past", flow_run_name="past-{as_of}")
+def past(as_of: str, folder: str, config: str | None = None) -> dict[str, Any]:
+    """Write the marts as of the end of a day in the past, from what had been received by then.
+
+    Args:
+        as_of: The day (UTC), such as 2026-09-30.
+        folder: Folder to write into, which must not be there yet.
+        config: Path of proficio.toml; found from the working directory upwards where it is not given.
+    """
+    settings = settings_of(config)
+    with note_run(settings, "past") as run:
+        run["published"] = asdict(once_more.past(settings, date.fromisoformat(as_of), Path(folder).absolute()))
     return run
 
 

@@ -34,36 +34,38 @@ def estimate(
     project: DbtProject | None = None,
     log: EventLog | None = None,
     test: bool = False,
+    refuse: bool = True,
 ) -> Estimated:
     """Bring levels up to date with the lake. Only people with new evidence are touched, unless it starts from nothing.
 
     It starts from nothing when asked to, at the first run, and when framework, rules, parameters or models changed, or the
     lake was written anew. With `test`, dbt's tests run over what it wrote; those of the marts run when they are published.
+    Without `refuse`, statements with an id that another has are left out, and no dead letter tells of them.
     """
     project = project or dbt_project(settings)
     with warehouse.alone(settings.warehouse), lake.reading(settings.lake):
-        return _estimate(settings, full_refresh, project, log, test)
+        return _estimate(settings, full_refresh, project, log, test, refuse)
 
 
 def _estimate(
-    settings: Settings, full_refresh: bool, project: DbtProject, log: EventLog | None, test: bool
+    settings: Settings, full_refresh: bool, project: DbtProject, log: EventLog | None, test: bool, refuse: bool
 ) -> Estimated:
     people = identities(settings)
     digest = f"{project.digest} {lake.state(settings.lake).rewrites}"
     load = warehouse.begin_load(settings.warehouse, settings.lake, digest, people, full_refresh)
     if not load.files and not load.full_refresh and not load.relinked:
         return Estimated(load.load_id, 0, False)
-    finished = ("--vars", f"{{finished_load: {load.finished_load_id}}}")
+    finished = load.finished_load_id
     if load.full_refresh:
         project.invoke("seed", "--full-refresh")
-        project.invoke("run", "--full-refresh", *finished)
+        project.invoke("run", "--full-refresh", finished_load=finished)
     else:
-        project.invoke("run", *finished, "--select", *_WITH_STATE, "--exclude", "tag:daily")
+        project.invoke("run", "--select", *_WITH_STATE, "--exclude", "tag:daily", finished_load=finished)
     if test:
         for result in project.invoke("test", "--exclude", "test_type:unit", "path:models/marts"):
             if result["status"] == "warn":
                 logger().warning("dbt test %s: %s", result["name"], result["message"])
-    conflicts = _refuse_conflicts(settings, load, log)
+    conflicts = _refuse_conflicts(settings, load, log) if refuse else 0
     compact = load.load_id % _COMPACT_EVERY == 0
     warehouse.finish_load(settings.warehouse, load, digest, people, vacuum=compact)
     if compact:

@@ -115,12 +115,18 @@ def _unreadable(path: Path, named: str, error: Exception) -> SettingsError:
     )  # fmt: skip
 
 
-def dbt_project(settings: Settings) -> DbtProject:
-    """The dbt project with the framework's seeds, on the warehouse."""
+def dbt_project(settings: Settings, as_tasks: bool = False, as_of: str = "") -> DbtProject:
+    """The dbt project with the framework's seeds, on the warehouse; see DbtProject for `as_tasks` and `as_of`."""
     chosen = definitions(settings)
     seeded = seeds(chosen, calibration(settings, chosen.framework), settings.identity.group_share)
     return DbtProject(
-        settings.home / "dbt", seeded, settings.warehouse, settings.estimate.memory, settings.publish.least_group
+        settings.home / "dbt",
+        seeded,
+        settings.warehouse,
+        settings.estimate.memory,
+        settings.publish.least_group,
+        as_tasks,
+        as_of,
     )
 
 

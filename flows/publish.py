@@ -1,13 +1,12 @@
 """Publishing: the marts as Parquet, as one read-only DuckDB file and into PostgreSQL, each swapped in whole."""
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
 
 from connectors import publication, warehouse
-from connectors.dbt import described
+from connectors.dbt import DbtProject, described
 from connectors.publication import IDENTIFYING
 from flows.logs import logger
 from flows.opening import dbt_project, secret
@@ -16,8 +15,8 @@ from schemas.errors import SettingsError
 
 MARTS = (
     "mart_levels", "mart_level_history", "mart_evidence", "mart_explanations", "mart_people", "mart_cohort_progress",
-    "mart_cohort_gaps", "mart_stuck", "mart_role_gaps", "mart_next_steps", "mart_portfolio", "mart_continuous_learning",
-    "mart_framework_coverage", "mart_unaligned", "mart_data_quality", "mart_drift", "mart_disputes",
+    "mart_cohort_gaps", "mart_stuck", "mart_role_gaps", "mart_role_readiness", "mart_next_steps", "mart_portfolio",
+    "mart_continuous_learning", "mart_framework_coverage", "mart_unaligned", "mart_data_quality", "mart_drift", "mart_disputes",
     *IDENTIFYING, "dim_person_attribute", "dim_competency", "dim_activity", "dim_date",
 )  # fmt: skip
 TARGETS = ("parquet", "duckdb", "postgres")
@@ -31,7 +30,9 @@ class Published:
     rows: dict[str, int]
 
 
-def publish(settings: Settings, to: Collection[str] | None = None, test: bool = False) -> Published:
+def publish(
+    settings: Settings, to: Collection[str] | None = None, test: bool = False, project: DbtProject | None = None
+) -> Published:
     """Publish every mart as Parquet, and to what else `to` names: duckdb, postgres; without it, what the settings say.
 
     With `test`, dbt's tests of the marts run on what is about to be published; QualityError where one fails, and readers keep
@@ -40,7 +41,7 @@ def publish(settings: Settings, to: Collection[str] | None = None, test: bool = 
     """
     to = settings.publish.to if to is None else to
     with warehouse.alone(settings.warehouse):
-        done = _publish(settings, MARTS, test)
+        done = _publish(settings, MARTS, (project or dbt_project(settings)) if test else None)
         chosen = _chosen(settings, MARTS)
         for path in settings.published.glob("*.parquet"):
             if path.stem not in chosen:  # published before, and left out now
@@ -63,12 +64,12 @@ def _chosen(settings: Settings, marts: Sequence[str]) -> list[str]:
     return [one for one in marts if one not in settings.publish.leave_out and (to_all or one not in IDENTIFYING)]
 
 
-def _publish(settings: Settings, marts: Sequence[str], test: bool = False) -> Published:
+def _publish(settings: Settings, marts: Sequence[str], tested_by: DbtProject | None = None) -> Published:
     staged, chosen = settings.home / "staged", _chosen(settings, marts)
     try:
         rows = publication.stage(settings.warehouse, staged, [*IDENTIFYING, *chosen], settings.estimate.memory)
-        if test:
-            _test(settings, staged, list(rows))
+        if tested_by:
+            _test(tested_by, staged, list(rows))
         settings.identified.mkdir(mode=0o700, parents=True, exist_ok=True)
         publication.release(staged, settings.identified, IDENTIFYING)
         publication.release(staged, settings.published, chosen)
@@ -77,13 +78,10 @@ def _publish(settings: Settings, marts: Sequence[str], test: bool = False) -> Pu
     return Published(rows)
 
 
-def _test(settings: Settings, staged: Path, marts: Sequence[str]) -> None:
+def _test(project: DbtProject, staged: Path, marts: Sequence[str]) -> None:
     """Run dbt's tests of marts on their staged files: a mart is computed once, not once for each of its tests."""
-    given = json.dumps({"staged": str(staged), "staged_marts": list(marts)})
-    project = dbt_project(settings)
-    for result in project.invoke(
-        "test", "--select", "path:models/marts", "--exclude", "test_type:unit", "--vars", given
-    ):
+    tests = ("--select", "path:models/marts", "--exclude", "test_type:unit")
+    for result in project.invoke("test", *tests, staged=str(staged), staged_marts=list(marts)):
         if result["status"] == "warn":
             logger().warning("dbt test %s: %s", result["name"], result["message"])
 

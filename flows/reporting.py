@@ -27,8 +27,8 @@ CANDIDATES = 15  # of a role who are shown
 _TEAMS = "select distinct value as team from mart where attribute = 'team' order by value"
 _MEMBERS = "select person from mart where attribute = 'team' and value = $1 order by person"
 _CANDIDATES = """
-select person, sum(p_met) as mean, sqrt(sum(p_met * (1 - p_met))) as sd, count(*) as required from mart
-where role = $1 and ($2 is null or list_contains($2, person)) group by person order by mean desc, person
+select person, expected_met, expected_met_sd, required from mart
+where role = $1 and ($2 is null or list_contains($2, person)) order by expected_met desc, person
 """
 
 
@@ -135,10 +135,10 @@ def _team(settings: Settings, team: str, asked: Asked, role: str | None) -> str:
 def _of_role(settings: Settings, role: str, asked: Asked, _: str | None) -> str:
     marts, framework = _marts(settings), definitions(settings).framework
     members = _members(settings, asked.team) if asked.team else None
-    rows = parquet_rows(published(settings, "mart_role_gaps"), _CANDIDATES, [role, members])
+    rows = parquet_rows(published(settings, "mart_role_readiness"), _CANDIDATES, [role, members])
     if not rows:
         raise InputError(f"Nobody's levels are known beside {role}.", "Run the pipeline: proficio run.")
-    candidates = {row["person"]: Expected(row["mean"], row["sd"], row["required"]) for row in rows}
+    candidates = {row["person"]: Expected(row["expected_met"], row["expected_met_sd"], row["required"]) for row in rows}
     shown = list(candidates)[:CANDIDATES]
     gaps = [row for row in marts.of("mart_role_gaps", shown) if row["role"] == role]
     levels = marts.levels(shown)

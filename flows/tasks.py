@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from prefect import task
+from prefect.settings import PREFECT_API_URL
 
+from connectors.dbt import DbtProject
 from flows import daily as dailies
 from flows import estimate as estimating
 from flows import feedback as feeding
@@ -14,6 +16,7 @@ from flows import publish as publishing
 from flows import pull as pulling
 from flows import quality as checking
 from flows import retention, settings_file
+from flows.opening import dbt_project
 from flows.settings import Settings
 from schemas.errors import UnavailableError
 
@@ -48,13 +51,15 @@ def expire_task(config: str | None) -> dict[str, Any]:
 @task(name="estimate", task_run_name="estimate", **RETRIES)
 def estimate_task(config: str | None, full_refresh: bool = False, test: bool = True) -> dict[str, Any]:
     """Bring the levels up to date."""
-    return asdict(estimating.estimate(settings_of(config), full_refresh, test=test))
+    settings = settings_of(config)
+    return asdict(estimating.estimate(settings, full_refresh, _dbt(settings), test=test))
 
 
 @task(name="daily", task_run_name="daily", **RETRIES)
 def daily_task(config: str | None) -> dict[str, Any]:
     """Bring up to date what is needed once a day."""
-    return asdict(dailies.daily(settings_of(config)))
+    settings = settings_of(config)
+    return asdict(dailies.daily(settings, _dbt(settings)))
 
 
 @task(name="quality", task_run_name="quality", **RETRIES)
@@ -66,13 +71,19 @@ def quality_task(config: str | None) -> dict[str, Any]:
 @task(name="publish", task_run_name="publish", **RETRIES)
 def publish_task(config: str | None) -> dict[str, Any]:
     """Test the marts and publish them."""
-    return asdict(publishing.publish(settings_of(config), test=True))
+    settings = settings_of(config)
+    return asdict(publishing.publish(settings, test=True, project=_dbt(settings)))
 
 
 @task(name="feedback", task_run_name="feedback", **RETRIES)
 def feedback_task(config: str | None) -> dict[str, Any]:
     """Tell levels that changed."""
     return {told.sink: asdict(told) for told in feeding.feedback(settings_of(config))}
+
+
+def _dbt(settings: Settings) -> DbtProject:
+    """The dbt project; where a server shows runs, each model and test is a task run of its own there."""
+    return dbt_project(settings, as_tasks=bool(PREFECT_API_URL.value()))
 
 
 def settings_of(config: str | None) -> Settings:

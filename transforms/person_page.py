@@ -21,6 +21,7 @@ FILES = {
     "mart_explanations.ndjson": "What moved each level, and by how much.",
     "mart_people.ndjson": "A summary of your levels.",
     "mart_role_gaps.ndjson": "Your levels beside what roles require.",
+    "mart_role_readiness.ndjson": "The same, summed over each role.",
     "mart_next_steps.ndjson": "What would be worth doing next.",
     "mart_stuck.ndjson": "Competencies at which you go on working without a change of level.",
     "mart_portfolio.ndjson": "Your best work by field of application and tool.",

@@ -195,13 +195,28 @@ def run(
     full_refresh: Annotated[
         bool, typer.Option("--full-refresh", help="Estimate every level anew from all evidence.")
     ] = False,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option("--as-of", formats=["%Y-%m-%d"], help="A day (UTC) in the past: write its marts to --to."),
+    ] = None,
+    to: Annotated[Path | None, typer.Option("--to", help="With --as-of: a folder that is not there yet.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Run the nightly flow once: pull, land, estimate, publish.
+    """Run the nightly flow once: pull, land, estimate, publish. Or a day in the past once more, beside what is published.
 
     Example: proficio run
+
+    Example: proficio run --as-of 2026-09-30 --to third-quarter
     """
     load(context)
+    if (as_of is None) != (to is None) or (as_of and full_refresh):
+        raise typer.BadParameter("--as-of and --to go together, without --full-refresh.")
+    if as_of and to:
+        from flows.deployed import past
+
+        told = past(str(as_of.date()), str(to), _config(context))
+        say(told, as_json, f"The marts as of {as_of:%Y-%m-%d} are in {to}.")
+        return
     from flows.deployed import nightly
 
     done = nightly(_config(context), full_refresh)

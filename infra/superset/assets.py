@@ -95,7 +95,14 @@ def _params(chart: dict[str, Any]) -> dict[str, Any]:
     if kind == "table":
         formats = {name: {"d3NumberFormat": one} for name, one in chart.get("formats", {}).items()}
         if "groupby" not in chart:
-            return {"query_mode": "raw", "all_columns": chart.get("columns", []), "column_config": formats, **_PAGES}
+            by = (
+                [f'["{column}", {str(way != "descending").lower()}]' for column, way in [chart["sort"]]]
+                if "sort" in chart
+                else []
+            )
+            return {
+                "query_mode": "raw", "all_columns": chart.get("columns", []), "column_config": formats, "order_by_cols": by, **_PAGES,
+            }  # fmt: skip
         return {
             "query_mode": "aggregate", "groupby": chart["groupby"], "metrics": chart["metrics"], "column_config": formats,
             "timeseries_limit_metric": chart.get("order"), "order_desc": chart.get("descending", False), **_PAGES,

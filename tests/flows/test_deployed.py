@@ -156,7 +156,10 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[st
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}/api"
-    environment = {"PREFECT_HOME": str(folder), "PREFECT_API_URL": url, "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+    environment = {
+        "PREFECT_HOME": str(folder), "PREFECT_API_URL": url, "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_CONCURRENCY_INITIAL_DEPLOYMENT_LEASE_DURATION": "30",  # for so long a killed run holds its place
+    }  # fmt: skip
     command = [
         str(Path(sys.executable).parent / "prefect"),
         "server",
@@ -198,7 +201,7 @@ def test_deployments_run_on_a_real_server_and_worker(prefect_server: dict[str, s
     call("automation", "create", "--from-file", str(ROOT / "infra" / "prefect" / "automations.yaml"))
     api = httpx.Client(base_url=prefect_server["PREFECT_API_URL"], timeout=30)
     deployments = {one["name"]: one for one in api.post("/deployments/filter", json={}).json()}
-    assert set(deployments) == {"nightly", "land", "stream", "feedback", "quality", "compact", "calibrate"}
+    assert set(deployments) == {"nightly", "past", "land", "stream", "feedback", "quality", "compact", "calibrate"}
     for one in deployments.values():
         given = one["parameter_openapi_schema"]["properties"]
         assert one["description"] and all(each.get("description") for each in given.values()), one["name"]
@@ -208,7 +211,8 @@ def test_deployments_run_on_a_real_server_and_worker(prefect_server: dict[str, s
     ) as worker:  # killed in the middle of a run, with what it runs
         call("deployment", "run", "nightly/nightly")
         wait_until(lambda: "estimate" in {run["name"] for run in api.post("/task_runs/filter", json={}).json()}, 120)
-        os.killpg(worker.pid, signal.SIGKILL)
+        for process in (worker.pid, *descendants(worker.pid)):
+            os.kill(process, signal.SIGKILL)
     with working(prefect, environment, tmp_path / "worker.log"):
         call("deployment", "run", "nightly/nightly", "--watch", "--watch-timeout", "240")
         assert evidence_count(home, "ada") == 3, (tmp_path / "worker.log").read_text()[-4000:]
@@ -216,6 +220,14 @@ def test_deployments_run_on_a_real_server_and_worker(prefect_server: dict[str, s
         assert shown >= {"landed", "rejected", "levels-changed", "quality"}
         names = {run["name"] for run in api.post("/task_runs/filter", json={}).json()}
         assert {"land", "expire", "estimate", "daily", "quality", "publish", "feedback"} <= names
+        nodes = [
+            run
+            for offset in (0, 200)
+            for run in api.post("/task_runs/filter", json={"limit": 200, "offset": offset}).json()
+            if run["name"].startswith(("model ", "test "))
+        ]
+        assert {run["state_type"] for run in nodes} == {"COMPLETED"}
+        assert {"model int_level_days", "test not_null_mart_levels_person"} <= {run["name"] for run in nodes}
         call("deployment", "run", "compact/compact", "--watch", "--watch-timeout", "120")
 
         with event_log(Settings(home=home)) as log:  # a run that fails, and is told of
@@ -226,6 +238,12 @@ def test_deployments_run_on_a_real_server_and_worker(prefect_server: dict[str, s
         wait_until(lambda: states(api)["FAILED"] == 1, 120)
     assert states(api)["COMPLETED"] == 2
     assert json.loads((home / "runs.jsonl").read_text().splitlines()[-1])["state"] == "failed"
+
+
+def descendants(process: int) -> list[int]:
+    """The processes that a process started, and those that they did."""
+    found = [int(one) for path in Path(f"/proc/{process}/task").glob("*/children") for one in path.read_text().split()]
+    return found + [one for child in found for one in descendants(child)]
 
 
 def states(api: httpx.Client) -> Counter[str]:

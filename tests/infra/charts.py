@@ -45,6 +45,6 @@ def _sql(chart: dict[str, Any], dataset: dict[str, Any], where: list[str]) -> st
         f"select {', '.join([*raw, *by, *chosen])} from ({dataset['sql']}) as dataset",
         f"where {' and '.join(where)}" if where else "",
         f"group by {numbers}" if by else "",
-        f"order by {len(by) + 1} desc" if by else "",
+        f"order by {chart['sort'][0]} desc" if "sort" in chart else f"order by {len(by) + 1} desc" if by else "",
         "limit 10000",
     ])  # fmt: skip

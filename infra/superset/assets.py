@@ -3,6 +3,7 @@
 PUBLISHED is the folder of published marts: it gives the types of columns.
 """
 
+import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,13 +96,10 @@ def _params(chart: dict[str, Any]) -> dict[str, Any]:
     if kind == "table":
         formats = {name: {"d3NumberFormat": one} for name, one in chart.get("formats", {}).items()}
         if "groupby" not in chart:
-            by = (
-                [f'["{column}", {str(way != "descending").lower()}]' for column, way in [chart["sort"]]]
-                if "sort" in chart
-                else []
-            )
+            column, way = chart.get("sort", ("", ""))
             return {
-                "query_mode": "raw", "all_columns": chart.get("columns", []), "column_config": formats, "order_by_cols": by, **_PAGES,
+                "query_mode": "raw", "all_columns": chart.get("columns", []), "column_config": formats, **_PAGES,
+                "order_by_cols": [json.dumps([column, way != "descending"])] if column else [],
             }  # fmt: skip
         return {
             "query_mode": "aggregate", "groupby": chart["groupby"], "metrics": chart["metrics"], "column_config": formats,

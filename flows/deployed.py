@@ -40,7 +40,7 @@ from flows.tasks import (
     quality_task,
     settings_of,
 )  # fmt: skip
-from schemas.errors import ProficioError, UnavailableError
+from schemas.errors import ProficioError, StorageError, UnavailableError
 
 quiet_expected_errors()
 
@@ -209,7 +209,16 @@ def stream(config: str | None = None, seconds: float | None = None) -> dict[str,
         told_at = 0.0
         while not stopping.is_set() and (ends is None or time.monotonic() < ends):
             if publishing_due or _has_grown(settings, log):
-                done = micro_batch()
+                try:
+                    done = micro_batch()
+                except (
+                    UnavailableError,
+                    StorageError,
+                ) as error:  # retried already: it lasts, and somebody has to mend it
+                    logger().error("%s %s Trying again in %s s.", error, error.hint, _WAITING_SECONDS)
+                    publishing_due = True
+                    stopping.wait(_WAITING_SECONDS)
+                    continue
                 publishing_due, feedback_due = False, True
                 total = {"batches": total["batches"] + 1, "landed": total["landed"] + done["landed"],
                          "rejected": total["rejected"] + done["rejected"]}  # fmt: skip

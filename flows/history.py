@@ -1,6 +1,7 @@
 """What ran, when, and how it ended: one JSON line a run under the data folder, read by `status`."""
 
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -35,10 +36,16 @@ def runs(settings: Settings, newest: int = 5) -> list[dict[str, Any]]:
 
 
 def _append(settings: Settings, run: dict[str, Any]) -> None:
+    """Note a run. On a full disk the log alone tells of it: how the run ended is not to be hidden by that."""
     path = settings.home / "runs.jsonl"
-    settings.home.mkdir(parents=True, exist_ok=True)
-    lines = path.read_text("utf-8").splitlines() if path.exists() else []
-    if len(lines) >= 2 * _KEPT:
-        path.write_text("\n".join(lines[-_KEPT:]) + "\n", "utf-8")
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(run) + "\n")
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+        lines = path.read_text("utf-8").splitlines() if path.exists() else []
+        if len(lines) >= 2 * _KEPT:
+            shorter = path.with_suffix(".new")
+            shorter.write_text("\n".join(lines[-_KEPT:]) + "\n", "utf-8")
+            shorter.replace(path)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(run) + "\n")
+    except OSError as error:
+        logging.getLogger(__name__).warning("%s cannot be written (%s): %s %s", path, error, run["run"], run["state"])

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from connectors.lake import storage_errors
 from flows.cursors import read_state, write_state
 from flows.settings import Settings
 from schemas.errors import ProficioError
@@ -36,7 +37,9 @@ def sink_state(settings: Settings, sink: str) -> dict[str, Any]:
 
 
 def _write(settings: Settings, sink: str, state: dict[str, Any]) -> None:
-    write_state(settings.home / "sinks" / f"{sink}.json", state)
+    path = settings.home / "sinks" / f"{sink}.json"
+    with storage_errors(path):
+        write_state(path, state)
 
 
 def _now() -> datetime:

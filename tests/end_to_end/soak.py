@@ -1,6 +1,6 @@
 """A soak: `serve` and `stream` for hours while the broker, the Prefect server, the disk, the clock and a sink fail in turn.
 
-python -m tests.end_to_end.soak FOLDER [--minutes 120]        needs root for a disk of its own, libfaketime, Prometheus
+python -m tests.end_to_end.soak FOLDER [--minutes 120]        needs root for a disk of its own, a C compiler, Prometheus
 
 Every statement that was answered is in the lake once, levels equal a rebuild, no process grows, and Prometheus, with the rules of
 infra/prometheus, fires what each fault should fire. A shorter soak hurries the rules by as much as it is shorter.
@@ -38,7 +38,6 @@ from tests.http_server import Answer, HttpServer
 from tests.receiver import VERSION
 
 ROOT = Path(__file__).parents[2]
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 _FULL_MINUTES = 120  # for which the rules stand as they are
 _DISK = "4g"
 _PEOPLE = 300
@@ -160,14 +159,17 @@ def _scene(folder: Path, seen: Soak, hurry: float) -> Iterator[Scene]:
         port, metrics, prefect, prometheus = (free_port() for _ in range(4))
         _settings_file(folder, broker.address, sink.url)
         clock = folder / "clock"
-        clock.write_text("+0")
+        clock.write_text("0")
         environment = {
             **os.environ, "PROFICIO_HOME": str(home), "PYTHONPATH": str(ROOT), "PREFECT_HOME": str(folder / "prefect"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_API_URL": f"http://127.0.0.1:{prefect}/api",
-            "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "1h",
+            "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "PT1H",
         }  # fmt: skip
-        faked = {"LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_CACHE_DURATION": "1",
-                 "DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}  # fmt: skip
+        subprocess.run(
+            ["cc", "-shared", "-fPIC", "-O2", "-o", folder / "clock.so", Path(__file__).with_name("clock.c")],
+            check=True,
+        )
+        faked = {"LD_PRELOAD": str(folder / "clock.so"), "CLOCK_OFFSET": str(clock)}
         settings = Settings(home=home, event_log=EventLogSettings(kind="kafka", bootstrap_servers=broker.address))
         with event_log(settings) as opened:
             opened.create(topics(settings))
@@ -205,7 +207,7 @@ def _scene(folder: Path, seen: Soak, hurry: float) -> Iterator[Scene]:
                 "broker": (broker.kill, broker.start),
                 "prefect": (kept["prefect"].pause, kept["prefect"].resume),
                 "disk": (lambda: _fill(home), lambda: (home / "filler").unlink()),
-                "clock": (lambda: _step(clock, f"-{_BACK}"), lambda: _step(clock, "+0")),
+                "clock": (lambda: _step(clock, f"-{_BACK}"), lambda: _step(clock, "0")),
                 "sink": (sink.fail, sink.mend),
             },
         )  # fmt: skip

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -81,6 +82,7 @@ class DbtProject:
             runner, silence = self._runner(command)
             given = ["--vars", json.dumps({"as_of": self._as_of, **variables})]
             outcome = runner.invoke([*command.split(), *paths, *silence, *arguments, *given])
+            _ended_tasks()
         finally:
             _release()
         if outcome.exception is not None:
@@ -126,6 +128,13 @@ class DbtProject:
         if command == "test":
             raise QualityError(f"{len(failed)} dbt tests failed:\n{lines}", "Look at the rows that the tests name.")
         raise ProficioError(f"dbt {command} failed:\n{lines}", f"The compiled SQL is under {self.folder / 'target'}.")
+
+
+def _ended_tasks() -> None:
+    """Wait for the task runs of dbt's nodes: prefect-dbt 0.7 gives each a thread and does not, so that most never got to run."""
+    for thread in threading.enumerate():
+        if thread.name.endswith("(run_task)"):
+            thread.join()
 
 
 def _shortened(message: str) -> str:

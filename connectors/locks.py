@@ -18,8 +18,12 @@ T = TypeVar("T")
 
 
 @contextmanager
-def locked(path: Path, patience: float) -> Iterator[None]:
-    """Hold a lock, which the thread that has it may take again. UnavailableError where it is not got within so many seconds."""
+def locked(path: Path, patience: float, held: str = "") -> Iterator[None]:
+    """Hold a lock, which the thread that has it may take again.
+
+    UnavailableError where it is not got within so many seconds, with what `held` says of that.
+    """
+    held = held or f"{path} was held by another process for {patience:g} s."
     place = path.absolute()
     with _inside[place]:
         if _depths[place]:
@@ -27,7 +31,7 @@ def locked(path: Path, patience: float) -> Iterator[None]:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w") as file:
-            patiently(lambda: _take(file.fileno(), path, patience), patience)
+            patiently(lambda: _take(file.fileno(), held), patience)
             _depths[place] += 1
             try:
                 yield
@@ -47,10 +51,8 @@ def patiently(step: Callable[[], T], patience: float) -> T:
             time.sleep(_EVERY)
 
 
-def _take(handle: int, path: Path, patience: float) -> None:
+def _take(handle: int, held: str) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise UnavailableError(
-            f"{path} was held by another process for {patience:g} s.", "Wait for it to end, or stop it."
-        ) from None
+        raise UnavailableError(held, "Wait for it to end, or stop it.") from None

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -13,19 +14,20 @@ from connectors.marts import Marts
 from connectors.pdf import write_pdf
 from connectors.warehouse import parquet_rows
 from flows.opening import definitions, erased
-from flows.reading import one_person, published
+from flows.reading import one_person, people, published
+from flows.roles import members, role_called
 from flows.settings import Settings
 from schemas.errors import InputError
+from transforms.coverage import Expected
 from transforms.reports.group import role_report, team_report
 from transforms.reports.person import Known, person_report
-from transforms.reports.rendering import Expected, Made
+from transforms.reports.rendering import Made
 
 Kind = Literal["person", "team", "role"]
 SINCE = timedelta(days=180)
 CANDIDATES = 15  # of a role who are shown
 
 _TEAMS = "select distinct value as team from mart where attribute = 'team' order by value"
-_MEMBERS = "select person from mart where attribute = 'team' and value = $1 order by person"
 _CANDIDATES = """
 select person, expected_met, expected_met_sd, required from mart
 where role = $1 and ($2 is null or list_contains($2, person)) order by expected_met desc, person
@@ -59,7 +61,7 @@ def report(settings: Settings, asked: Asked, folder: Path, pdf: bool = True) -> 
     Whose data was looked at is noted in the audit log.
     """
     published(settings, "mart_levels")
-    role = _role(settings, asked.role) if asked.role else None
+    role = role_called(settings, asked.role) if asked.role else None
     kind, key = _meant(settings, asked)
     making = {"person": _person, "team": _team, "role": _of_role}[kind]
     html = making(settings, key, asked, role)
@@ -78,18 +80,15 @@ def report(settings: Settings, asked: Asked, folder: Path, pdf: bool = True) -> 
 def _meant(settings: Settings, asked: Asked) -> tuple[Kind, str]:
     """What is meant: the id of a role, the name of a team, or the key of a person."""
     found: dict[Kind, str] = {}
-    for one in definitions(settings).roles:
-        if asked.subject.casefold() in (one.id.casefold(), one.name.casefold()):
-            found["role"] = one.id
+    with suppress(InputError):
+        found["role"] = role_called(settings, asked.subject)
     teams = [row["team"] for row in parquet_rows(published(settings, "dim_person_attribute"), _TEAMS, [])]
     if asked.subject in teams:
         found["team"] = asked.subject
     if asked.kind == "person" or (not found and asked.kind is None):
-        try:
-            found["person"] = one_person(settings, asked.subject)
-        except InputError as error:
-            if "several" in str(error):
-                raise
+        called = {row["person"] for row in _marts(settings).levels(people(settings, asked.subject))}
+        if called:
+            found["person"] = called.pop() if len(called) == 1 else one_person(settings, asked.subject)
     if asked.kind:
         found = {kind: key for kind, key in found.items() if kind == asked.kind}
     if len(found) > 1:
@@ -105,7 +104,8 @@ def _meant(settings: Settings, asked: Asked) -> tuple[Kind, str]:
 
 def _person(settings: Settings, person: str, asked: Asked, role: str | None) -> str:
     marts, framework = _marts(settings), definitions(settings).framework
-    levels = sorted(marts.levels([person]), key=lambda row: _order(settings)[row["competency"]])
+    order = {one.id: number for number, one in enumerate(framework.competencies)}
+    levels = sorted(marts.levels([person]), key=lambda row: order[row["competency"]])
     known = Known(
         levels=levels,
         history=marts.of("mart_level_history", [person]),
@@ -125,17 +125,17 @@ def _person(settings: Settings, person: str, asked: Asked, role: str | None) -> 
 
 def _team(settings: Settings, team: str, asked: Asked, role: str | None) -> str:
     marts, framework = _marts(settings), definitions(settings).framework
-    members = _members(settings, team)
-    levels = marts.levels(members)
-    gaps = [row for row in marts.of("mart_role_gaps", members) if role in (None, row["role"])]
-    steps = [row for row in marts.of("mart_next_steps", members) if role in (None, row["role"])]
-    return team_report(framework, team, levels, gaps, steps, _names(marts, members, asked), _made(marts, levels))
+    of_team = members(settings, team)
+    levels = marts.levels(of_team)
+    gaps = [row for row in marts.of("mart_role_gaps", of_team) if role in (None, row["role"])]
+    steps = [row for row in marts.of("mart_next_steps", of_team) if role in (None, row["role"])]
+    return team_report(framework, team, levels, gaps, steps, _names(marts, of_team, asked), _made(marts, levels))
 
 
 def _of_role(settings: Settings, role: str, asked: Asked, _: str | None) -> str:
     marts, framework = _marts(settings), definitions(settings).framework
-    members = _members(settings, asked.team) if asked.team else None
-    rows = parquet_rows(published(settings, "mart_role_readiness"), _CANDIDATES, [role, members])
+    of_team = members(settings, asked.team) if asked.team else None
+    rows = parquet_rows(published(settings, "mart_role_readiness"), _CANDIDATES, [role, of_team])
     if not rows:
         raise InputError(f"Nobody's levels are known beside {role}.", "Run the pipeline: proficio run.")
     candidates = {row["person"]: Expected(row["expected_met"], row["expected_met_sd"], row["required"]) for row in rows}
@@ -148,13 +148,6 @@ def _of_role(settings: Settings, role: str, asked: Asked, _: str | None) -> str:
 
 def _marts(settings: Settings) -> Marts:
     return Marts(settings.published, settings.identified)
-
-
-def _members(settings: Settings, team: str) -> list[str]:
-    rows = parquet_rows(published(settings, "dim_person_attribute"), _MEMBERS, [team])
-    if not rows:
-        raise InputError(f"There is no team {team}.", "Give a team that identity.attributes names.")
-    return [row["person"] for row in rows]
 
 
 def _names(marts: Marts, people: Sequence[str], asked: Asked) -> dict[str, str]:
@@ -173,18 +166,6 @@ def _made(marts: Marts, levels: Sequence[dict[str, Any]]) -> Made:
     if not levels:
         raise InputError("None of them has a level yet.", "Look with `proficio levels` who has.")
     return Made(now, marts.published_at() or now, levels[0]["framework_version"], levels[0]["parameters_version"])
-
-
-def _order(settings: Settings) -> dict[str, int]:
-    return {one.id: number for number, one in enumerate(definitions(settings).framework.competencies)}
-
-
-def _role(settings: Settings, called: str) -> str:
-    for one in definitions(settings).roles:
-        if called.casefold() in (one.id.casefold(), one.name.casefold()):
-            return one.id
-    known = ", ".join(one.id for one in definitions(settings).roles)
-    raise InputError(f"There is no role {called}.", f"Give one of {known or 'none: add roles.yaml'}.")
 
 
 def _digest(settings: Settings, person: str) -> str:

@@ -1,6 +1,5 @@
-"""People and teams beside roles: what is met and what is not, who covers what, and what to do next."""
+"""People and teams beside roles: what is met and what is not, and what to do next."""
 
-from collections import defaultdict
 from typing import Any
 
 from connectors.warehouse import parquet_rows
@@ -11,16 +10,13 @@ from schemas.errors import InputError
 
 _GAPS = "select * from mart where role = $1 and ($2 is null or list_contains($2, person)) order by person, p_met"
 _STEPS = "select * from mart where list_contains($1, person) and ($2 is null or role = $2) order by role, step"
-_TEAM = "select person from mart where attribute = 'team' and value = $1"
+_TEAM = "select person from mart where attribute = 'team' and value = $1 order by person"
 
 
 def gaps(settings: Settings, role: str, person: str | None = None, team: str | None = None) -> list[dict[str, Any]]:
     """Rows of mart_role_gaps for a role: of one person, of a team, or of everyone; those least met first."""
-    _check(settings, role)
-    chosen = people(settings, person) if person else None
-    if team:
-        path = published(settings, "dim_person_attribute")
-        chosen = [row["person"] for row in parquet_rows(path, _TEAM, [team])]
+    role = role_called(settings, role)
+    chosen = people(settings, person) if person else members(settings, team) if team else None
     rows = parquet_rows(published(settings, "mart_role_gaps"), _GAPS, [role, chosen])
     if not rows:
         raise InputError(
@@ -30,36 +26,26 @@ def gaps(settings: Settings, role: str, person: str | None = None, team: str | N
     return rows
 
 
-def coverage(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """For each competency of a role how a group of people covers it: who meets it, and whether it depends on one of them."""
-    grouped: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        grouped[row["competency"]].append(row)
-    found = []
-    for competency, of in grouped.items():
-        meeting = sorted((row for row in of if row["status"] == "met"), key=lambda row: -row["p_met"])
-        found.append(
-            {
-                "competency": competency,
-                "competency_name": of[0]["competency_name"],
-                "required_level_name": of[0]["required_level_name"],
-                "people": len(of),
-                "met_by": [row["person"] for row in meeting],
-                "expected_to_meet": sum(row["p_met"] for row in of),
-                "risk": "nobody" if not meeting else "one person" if len(meeting) == 1 else "",
-            }
-        )
-    return sorted(found, key=lambda one: (len(one["met_by"]), one["expected_to_meet"]))
-
-
 def next_steps(settings: Settings, person: str, role: str | None = None) -> list[dict[str, Any]]:
     """Rows of mart_next_steps for a person, for one role or all."""
     if role:
-        _check(settings, role)
+        role = role_called(settings, role)
     return parquet_rows(published(settings, "mart_next_steps"), _STEPS, [people(settings, person), role])
 
 
-def _check(settings: Settings, role: str) -> None:
-    known = [one.id for one in definitions(settings).roles]
-    if role not in known:
-        raise InputError(f"There is no role {role}.", f"Give one of {', '.join(known) or 'none: add roles.yaml'}.")
+def members(settings: Settings, team: str) -> list[str]:
+    """The people of a team. InputError where there is none of that name."""
+    found = parquet_rows(published(settings, "dim_person_attribute"), _TEAM, [team])
+    if not found:
+        raise InputError(f"There is no team {team}.", "Give a team that identity.attributes names.")
+    return [row["person"] for row in found]
+
+
+def role_called(settings: Settings, called: str) -> str:
+    """The id of a role, which is given by its id or its name. InputError where there is none."""
+    known = definitions(settings).roles
+    for one in known:
+        if called.casefold() in (one.id.casefold(), one.name.casefold()):
+            return one.id
+    named = ", ".join(one.id for one in known)
+    raise InputError(f"There is no role {called}.", f"Give one of {named or 'none: add roles.yaml'}.")

@@ -1,11 +1,11 @@
 """Serving: the xAPI receiver over the event log of the settings."""
 
-import fcntl
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing, nullcontext
 from hashlib import sha256
 from pathlib import Path
 
+from connectors.locks import locked
 from connectors.receiver.app import Receiver, application
 from connectors.receiver.authentication import Tokens
 from connectors.receiver.clients import Clients
@@ -113,18 +113,9 @@ def _keep(intake: Intake, authority_home: str, statement: Statement) -> None:
     intake.submit([statement], _PAGES, authority, "1.0.3").result()
 
 
-@contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
+def _alone(settings: Settings) -> AbstractContextManager[None]:
     """One receiver at a time: ids that come again are known to the process that took them. The lock goes with it."""
-    settings.home.mkdir(parents=True, exist_ok=True)
-    with (settings.home / "receiver.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UnavailableError(
-                f"Another receiver serves {settings.home}.", "Stop it, or give this one another home."
-            ) from None
-        yield
+    return locked(settings.home / "receiver.lock", 0, f"Another receiver serves {settings.home}.")
 
 
 def _github(settings: Settings) -> GitHubWebhook | None:

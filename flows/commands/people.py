@@ -84,8 +84,8 @@ def gaps(
 
     Example: proficio gaps generative-ai-engineer ada@example.org
     """
-    from flows.roles import coverage
     from flows.roles import gaps as read
+    from transforms.coverage import coverage
 
     rows = read(load(context), role, person, team)
     if person:

@@ -167,12 +167,12 @@ def _write(scene: Scene, told: Told, chance: random.Random, ends: float) -> None
     own: list[dict[str, Any]] = []  # answered
     with scene.client() as client:
         while time.monotonic() < ends:
-            batch = [_statement(chance) for _ in range(chance.randint(1, 40))]
+            batch = [statement(chance) for _ in range(chance.randint(1, 40))]
             kind = chance.choice(["post", "post", "post", "post", "put", "invalid", "conflict", "again"])
             if kind == "put":
                 batch = batch[:1]
             elif kind == "invalid":
-                batch.insert(chance.randrange(len(batch)), {**_statement(chance), "verb": {}})
+                batch.insert(chance.randrange(len(batch)), {**statement(chance), "verb": {}})
             elif kind == "conflict" and own:
                 batch.append({**chance.choice(own), "object": {"id": "https://lms.example.org/another"}})
             elif kind == "again" and own:
@@ -241,7 +241,8 @@ def _kept(scene: Scene, told: Told) -> None:
                 told.faults.append(f"{one}: {answer.status_code} {answer.text}")
 
 
-def _statement(chance: random.Random) -> dict[str, Any]:
+def statement(chance: random.Random) -> dict[str, Any]:
+    """One of many learners answers one of a few questions."""
     return {
         "id": str(UUID(int=chance.getrandbits(128), version=4)),
         "actor": {"mbox": f"mailto:learner{chance.randrange(997)}@example.org"},

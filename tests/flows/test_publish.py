@@ -4,14 +4,24 @@ import json
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from connectors import publication
 from flows.settings import Settings
-from schemas.errors import InputError
+from schemas.errors import InputError, QualityError
 from tests.home import GOOD, Home
+from tests.pipeline import Pipeline
+from transforms.calibration import Calibration
+from transforms.estimator import Parameters
 
 MARTS = ("mart_levels",)
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Pipeline:
+    return Pipeline.at(tmp_path / "home", Calibration(Parameters()))
 
 
 def warehouse(settings: Settings, rows: int) -> None:
@@ -55,6 +65,20 @@ def test_nothing_to_publish_is_told(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no mart_levels yet"):
         publish(settings)
     assert not settings.published.exists()
+
+
+def test_what_is_tested_is_what_is_staged(pipeline: Pipeline, tmp_path: Path) -> None:
+    """Not the view behind it: a row that is only in the file fails."""
+    pipeline.take([GOOD])
+    publication.stage(pipeline.settings.warehouse, tmp_path, ["mart_levels"], "1GB")
+    tests = ("--select", "mart_levels", "--exclude", "test_type:unit")
+    given = {"staged": str(tmp_path), "staged_marts": ["mart_levels"]}
+    assert {one["status"] for one in pipeline.project.invoke("test", *tests, **given)} == {"pass"}
+    file = tmp_path / "mart_levels.parquet"
+    rows = pq.read_table(file)
+    pq.write_table(pa.concat_tables([rows, rows.slice(0, 1)]), file)
+    with pytest.raises(QualityError, match="unique_together_mart_levels"):
+        pipeline.project.invoke("test", *tests, **given)
 
 
 def test_a_mart_that_fails_its_tests_is_published_to_nobody(tmp_path: Path) -> None:

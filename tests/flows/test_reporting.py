@@ -21,8 +21,8 @@ from flows.reading import one_person
 from schemas.errors import UnavailableError
 from tests.cohort import publish
 from tests.home import Home
+from transforms.coverage import expected
 from transforms.languages import Language
-from transforms.reports.rendering import expected
 
 WHO, ROLE = "learner0003@example.org", "responsible-ai-lead"
 

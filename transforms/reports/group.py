@@ -7,8 +7,9 @@ from itertools import takewhile
 from typing import Any
 
 from schemas.framework import Framework
+from transforms.coverage import Expected, by_competency, coverage, expected
 from transforms.learner_page import evidence_name, link, place
-from transforms.reports.rendering import Expected, Made, expected, name_of, render
+from transforms.reports.rendering import Made, name_of, render
 
 _ACTIVITIES = 3  # for each competency
 _LEAST_SHORT = 0.5  # people expected to be short from which a competency is worth a plan
@@ -30,7 +31,7 @@ def team_report(
         roles=[
             {
                 "name": roles[role],
-                "covered": list(_covered([row for row in gaps if row["role"] == role], names)),
+                "covered": _covered([row for row in gaps if row["role"] == role], names),
                 "plan": list(
                     _plan(
                         [row for row in gaps if row["role"] == role],
@@ -91,27 +92,15 @@ def _people(levels: Rows, names: Mapping[str, str]) -> list[dict[str, Any]]:
     return sorted(people, key=lambda one: str(one["name"]))
 
 
-def _covered(gaps: Rows, names: Mapping[str, str]) -> Iterable[dict[str, Any]]:
-    """For each competency of a role who meets it, how many are expected to, and whether it hangs on one; the least first."""
-    found = []
-    for rows in _by_competency(gaps):
-        meeting = sorted((row for row in rows if row["status"] == "met"), key=lambda row: -row["p_met"])
-        found.append(
-            {
-                **rows[0],
-                "met_by": [name_of(row["person"], names) for row in meeting],
-                "expected": expected(row["p_met"] for row in rows),
-                "unknown": sum(row["insufficient_evidence"] for row in rows),
-                "risk": "nobody" if not meeting else "one person" if len(meeting) == 1 else "",
-            }
-        )
-    return sorted(found, key=lambda one: one["expected"].mean)
+def _covered(gaps: Rows, names: Mapping[str, str]) -> list[dict[str, Any]]:
+    """How the team covers a role, with people by what they are called."""
+    return [{**one, "met_by": [name_of(person, names) for person in one["met_by"]]} for one in coverage(gaps)]
 
 
 def _plan(gaps: Rows, steps: Rows, names: Mapping[str, str]) -> Iterable[dict[str, Any]]:
     """Competencies that most people lack first, each with the activities that would help most of them."""
     found = []
-    for rows in _by_competency(gaps):
+    for rows in by_competency(gaps):
         short = expected(1 - row["p_met"] for row in rows)
         if short.mean < _LEAST_SHORT:
             continue
@@ -143,10 +132,3 @@ def _alike(ordered: Sequence[Expected]) -> int:
     first = ordered[0]
     near = takewhile(lambda one: first.mean - one.mean <= 1.64 * math.hypot(first.sd, one.sd), ordered)
     return sum(1 for _ in near)
-
-
-def _by_competency(gaps: Rows) -> Iterable[list[Mapping[str, Any]]]:
-    by_competency: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for row in gaps:
-        by_competency[row["competency"]].append(row)
-    return by_competency.values()

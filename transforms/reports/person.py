@@ -5,9 +5,10 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from schemas.framework import Framework
+from transforms.coverage import expected
 from transforms.explanation import COMPONENTS
 from transforms.learner_page import evidence_name, level_name, link, place, told
-from transforms.reports.rendering import LANGUAGE, Made, expected, render
+from transforms.reports.rendering import LANGUAGE, Made, render
 
 _PARTS, _PIECES = 6, 8  # of each competency that are listed
 _STEPS = 5

@@ -1,7 +1,6 @@
 """What reports share: the page around them, figures with their uncertainty, places on the charts."""
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -21,23 +20,6 @@ class Made(NamedTuple):
     published_at: datetime
     framework_version: str
     parameters_version: str
-
-
-class Expected(NamedTuple):
-    """How many of some are expected to be so, and the standard deviation of that."""
-
-    mean: float
-    sd: float
-    of: int
-
-
-def expected(chances: Iterable[float]) -> Expected:
-    """Of events with these probabilities how many happen: mean and deviation of a Poisson binomial distribution.
-
-    They are taken as independent; abilities of one person are not quite, so the deviation is a lower bound there.
-    """
-    given = list(chances)
-    return Expected(sum(given), math.sqrt(sum(one * (1 - one) for one in given)), len(given))
 
 
 def render(template: str, framework: Framework, made: Made, **what: Any) -> str:

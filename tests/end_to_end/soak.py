@@ -31,6 +31,7 @@ from tests.end_to_end.soak_scene import Scene
 from tests.receiver import VERSION
 
 _FULL_MINUTES = 120  # for which the rules stand as they are
+_WRITERS = 4
 _GROWTH = 0.15  # of resident memory, over the second half of a process's time, that is no leak
 
 # Fault → the alerts that it must fire. Others may fire too where they follow from it.
@@ -61,7 +62,8 @@ def soak(folder: Path, minutes: float) -> dict[str, Any]:
     seen = Soak()
     with ExitStack() as stack:
         scene = stack.enter_context(soak_scene.scene(folder, hurry))
-        threads = [threading.Thread(target=of, args=(scene, seen)) for of in (_write, _watch, _ask)]
+        writers = [threading.Thread(target=_write, args=(scene, seen, Random(seed))) for seed in range(_WRITERS)]
+        threads = [*writers, *(threading.Thread(target=of, args=(scene, seen)) for of in (_watch, _ask))]
         for thread in threads:
             thread.start()
         span = minutes * 60 / (2 * len(EXPECTED) + 2)
@@ -82,9 +84,8 @@ def soak(folder: Path, minutes: float) -> dict[str, Any]:
     return _judged(scene, seen, landed, minutes)
 
 
-def _write(scene: Scene, seen: Soak) -> None:
+def _write(scene: Scene, seen: Soak, chance: Random) -> None:
     """A batch each second or so, sent again until it is answered."""
-    chance = Random(1)
     with httpx.Client(
         base_url=f"http://127.0.0.1:{scene.port}/xapi", auth=("lms", scene.secret), headers=VERSION, timeout=60
     ) as client:

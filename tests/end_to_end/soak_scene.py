@@ -172,7 +172,7 @@ home = "{folder / "home"}"
 [event_log]
 kind = "kafka"
 bootstrap_servers = "{kafka}"
-delivery_seconds = 15
+delivery_seconds = 4
 [estimate]
 memory = "1GB"
 [[sinks.webhook]]

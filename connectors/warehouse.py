@@ -299,7 +299,9 @@ def connected(path: Path, read_only: bool = False) -> Iterator[duckdb.DuckDBPyCo
         connection.execute("set enable_progress_bar = false")  # it would stand between the lines of --json
         connection.execute("set max_vacuum_tasks = 0")  # rewriting row groups takes longer than a load: see finish_load
         yield connection
-    except duckdb.IOException as error:
+    except (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException) as error:
+        if isinstance(error, duckdb.TransactionException) and "Failed to commit" not in str(error):
+            raise  # a fault of ours; a commit fails where the disk does
         raise StorageError(f"{path} cannot be read or written: {error}", "Check the disk and the folder.") from error
     finally:
         connection.close()

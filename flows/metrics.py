@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from threading import Lock
+from threading import Lock, Thread
 from time import monotonic
 from typing import Any
 
@@ -17,32 +17,52 @@ from flows.settings import Settings
 from flows.status import standing
 from schemas.errors import ProficioError, UnavailableError
 
-_FRESH_SECONDS = (
-    15.0  # what was found is told again for so long: scrapers may be many, and dead letters are read through
-)
+# What was found is told again for so long: scrapers may be many, and dead letters are read through.
+_FRESH_SECONDS = 15.0
+_PATIENCE_SECONDS = 0.5  # that a scrape waits for what is being found anew, before it tells what was found last
+_DEAD_SECONDS = 8.0  # after which a log or a disk that does not answer counts as away; less than Prometheus waits
 _RUNS = 500
 
 
 class Pipeline(Collector):
-    """The metrics of a data folder. A log that does not answer makes `proficio_up` 0, and leaves out what it would tell."""
+    """The metrics of a data folder. A log that does not answer makes `proficio_up` 0, and leaves out what it would tell.
+
+    No scrape waits for the log: Prometheus would give it up, and lose with it what the receiver itself counts.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = Lock()
+        self._finding = Thread()
+        self._began = self._until = 0.0
         self._found: list[Metric] = []
-        self._until = 0.0
 
     def describe(self) -> Iterable[Metric]:
         """Nothing beforehand: registering asks for nothing to be collected."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """The metrics, found anew where they are older than some seconds."""
+        """What was found last, after a look anew in the background where that is older than some seconds."""
         with self._lock:
-            if monotonic() >= self._until:
-                self._found = list(_found(self._settings))
-                self._until = monotonic() + _FRESH_SECONDS
+            if not self._finding.is_alive() and monotonic() >= self._until:
+                self._began = monotonic()
+                self._finding = Thread(target=self._find)
+                self._finding.start()
+            finding, dead_at = self._finding, self._began + _DEAD_SECONDS
+        if finding.is_alive():
+            finding.join(_PATIENCE_SECONDS if self._found else max(dead_at - monotonic(), 0))
+        if finding.is_alive() and monotonic() >= dead_at:
+            yield _up(0)
+            yield from _beside(self._settings)
+        else:
             yield from self._found
+
+    def _find(self) -> None:
+        found = [_up(0)]
+        try:
+            found = list(_found(self._settings))
+        finally:
+            self._found, self._until = found, monotonic() + _FRESH_SECONDS
 
 
 @contextmanager
@@ -66,10 +86,19 @@ def _found(settings: Settings) -> Iterator[Metric]:
     try:
         now = standing(settings)
     except ProficioError:
-        yield GaugeMetricFamily("proficio_up", "Whether event log and lake could be read.", 0)
+        yield _up(0)
     else:
-        yield GaugeMetricFamily("proficio_up", "Whether event log and lake could be read.", 1)
+        yield _up(1)
         yield from _standing(now)
+    yield from _beside(settings)
+
+
+def _up(value: int) -> Metric:
+    return GaugeMetricFamily("proficio_up", "Whether event log and lake could be read.", value)
+
+
+def _beside(settings: Settings) -> Iterator[Metric]:
+    """What is known without the event log."""
     yield from _runs(settings)
     yield from _sources(settings)
 

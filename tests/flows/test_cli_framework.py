@@ -41,7 +41,7 @@ def test_levels_are_explained_and_held_against_roles(home: Home) -> None:
     mine = next(one for one in team if one["competency"] == "data-literacy")
     assert (mine["people"], mine["risk"], len(mine["met_by"])) == (2, "one person", 1)
     assert "There is no role chef" in home("gaps", "chef", expect=4)
-    assert "Nothing is known of Blue" in home("gaps", "ai-product-manager", "--team", "Blue", expect=4)
+    assert "There is no team Blue" in home("gaps", "ai-product-manager", "--team", "Blue", expect=4)
     steps = [
         json.loads(line) for line in home("next", "ada@example.org", "generative-ai-engineer", "--json").splitlines()
     ]

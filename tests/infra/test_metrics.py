@@ -4,15 +4,19 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 
 import httpx
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from flows.metrics import Pipeline
+from flows.settings import EventLogSettings, Settings
 from tests.broker import free_port
 from tests.receiver import Server, statement
 
@@ -100,3 +104,21 @@ def test_every_alert_fires_when_it_should_and_none_when_all_is_well() -> None:
                       ["test", "rules", Path(__file__).with_name("alerts_test.yml")]):  # fmt: skip
         done = subprocess.run([promtool, *arguments], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_scrape_waits_for_a_log_that_does_not_answer(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        pipeline = Pipeline(
+            Settings(home=tmp_path, event_log=EventLogSettings(kind="kafka", bootstrap_servers=address))
+        )
+        found, first = timed(pipeline)
+        again, second = timed(pipeline)
+    assert found["proficio_up"] == again["proficio_up"] == 0 and "proficio_received" not in again
+    assert first < 10 and second < 1  # what Prometheus waits for unless told otherwise; a second is what a soak allows
+
+
+def timed(pipeline: Pipeline) -> tuple[dict[str, float], float]:
+    begun = monotonic()
+    found = {one.name: one.value for metric in pipeline.collect() for one in metric.samples}
+    return found, monotonic() - begun

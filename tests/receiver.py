@@ -1,5 +1,6 @@
 """`proficio serve` as a process of its own, with clients, for the tests that ask it over HTTP."""
 
+import hashlib
 import json
 import os
 import re
@@ -57,3 +58,16 @@ class Server:
 
 def statement(**changes: Any) -> dict[str, Any]:
     return {**GOOD, "id": str(uuid4()), **changes}
+
+
+def multipart(one: dict[str, Any], content: bytes) -> dict[str, Any]:
+    """A request with a statement and an attachment of it (xAPI-Communication 1.5.2)."""
+    sha2 = hashlib.sha256(content).hexdigest()
+    named = {"usageType": "https://example.org/work", "display": {"en": "work"}, "contentType": "text/plain",
+             "length": len(content), "sha2": sha2}  # fmt: skip
+    body = (
+        b"--edge\r\nContent-Type: application/json\r\n\r\n" + json.dumps({**one, "attachments": [named]}).encode()
+        + b"\r\n--edge\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: binary\r\nX-Experience-API-Hash: "
+        + sha2.encode() + b"\r\n\r\n" + content + b"\r\n--edge--\r\n"
+    )  # fmt: skip
+    return {"content": body, "headers": {"Content-Type": "multipart/mixed; boundary=edge"}}

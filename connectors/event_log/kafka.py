@@ -1,12 +1,12 @@
 """The event log on Apache Kafka, by kafka-python."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
-from kafka.errors import KafkaError, MessageSizeTooLargeError, TopicAlreadyExistsError
+from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError, TopicAlreadyExistsError
 from kafka.net.compat import KafkaNetClient
 
 from connectors.event_log import Door, Offsets, open_door
@@ -43,9 +43,11 @@ class KafkaEventLog:
         self._door = door
         self._transactional_id = transactional_id
         self._servers = bootstrap_servers
+        self._delivery_seconds = delivery_seconds
         self._options = {
             "bootstrap_servers": bootstrap_servers.split(","),
             "client_id": "proficio",
+            "reconnect_backoff_max_ms": 2_000,  # a broker that is back is found at once, and not within half a minute
             "bootstrap_timeout_ms": int(min(15.0, delivery_seconds) * 1000),
             **(options or {}),
         }
@@ -93,20 +95,19 @@ class KafkaEventLog:
         records = self._door(topic, records)
         with self._errors(topic):
             producer = self._open_producer()
-            if not self._transactional_id:
-                return self._send(producer, topic, records)
             try:
+                if not self._transactional_id:
+                    return self._send(producer, topic, records)
                 producer.begin_transaction()
                 count = self._send(producer, topic, records)
-                producer.commit_transaction()
+                self._commit(producer)
             except BaseException:
                 self._producer = None  # the next one, of the same id, decides what this one left open
-                producer.close(timeout=0)
+                self._abandon(producer)
                 raise
             return count
 
-    @staticmethod
-    def _send(producer: Any, topic: str, records: Iterable[Record]) -> int:
+    def _send(self, producer: Any, topic: str, records: Iterable[Record]) -> int:
         futures = [
             producer.send(
                 topic,
@@ -116,11 +117,24 @@ class KafkaEventLog:
             )
             for record in records
         ]
-        producer.flush()
+        producer.flush(self._delivery_seconds)
         for future in futures:
             if not future.succeeded():
                 future.get(timeout=0)  # raises what went wrong
         return len(futures)
+
+    def _commit(self, producer: Any) -> None:
+        """commit_transaction(), which in kafka-python 3.0 waits for a broker that is away without end."""
+        result = producer._transaction_manager.begin_commit()
+        producer._sender.wakeup()
+        if not result.wait(self._delivery_seconds * 1000):
+            raise KafkaTimeoutError(f"No answer to the commit for {self._delivery_seconds} s")
+
+    def _abandon(self, producer: Any) -> None:
+        """Close a producer without what it has not sent: close(0) of kafka-python 3.0 leaves its thread where something waits."""
+        producer._sender.force_close()
+        with suppress(KafkaTimeoutError):
+            producer.close(timeout=1)
 
     def offsets(self, topic: str) -> dict[int, Offsets]:
         """For each partition of a topic, the offsets that can be read now."""
@@ -200,7 +214,7 @@ class KafkaEventLog:
                 if self._transactional_id:
                     producer.init_transactions()
             except BaseException:
-                producer.close(timeout=0)
+                self._abandon(producer)
                 raise
             self._producer = producer
         return self._producer
@@ -209,6 +223,7 @@ class KafkaEventLog:
         if self._consumer is None:
             self._consumer = _opened(
                 KafkaConsumer, **self._options, enable_auto_commit=False, auto_offset_reset="none",
+                request_timeout_ms=min(30_000, int(self._delivery_seconds * 1000)),
                 allow_auto_create_topics=False, isolation_level="read_committed", max_poll_records=2000,
                 fetch_max_bytes=16 << 20, max_partition_fetch_bytes=8 << 20,
             )  # fmt: skip

@@ -230,3 +230,33 @@ def test_an_error_in_the_middle_of_an_append_leaves_nothing_of_it(tmp_path: Path
         log.append("t", records())
     assert everything(log, "t") == []
     assert log.append("t", [Record("k", b"2")]) == 1
+
+
+@pytest.mark.kafka
+def test_a_broker_that_goes_is_told_in_time_and_found_when_it_is_back(tmp_path: Path) -> None:
+    broker = Broker(tmp_path / "kafka")
+    writer = KafkaEventLog(broker.address, delivery_seconds=3, transactional_id="one")
+    reader = KafkaEventLog(broker.address, delivery_seconds=3)
+    writer.create([Topic("t", 2)])
+    tries = [lambda: writer.append("t", [Record("k", b"v")]), lambda: reader.offsets("t")]
+    for one in tries:
+        one()
+    broker.kill()
+    for one in tries:
+        begun = time.monotonic()
+        with pytest.raises(UnavailableError):
+            one()
+        assert time.monotonic() - begun < 8
+    broker.start()
+    begun = time.monotonic()
+    for one in tries:
+        while True:
+            try:
+                one()
+                break
+            except UnavailableError:
+                assert time.monotonic() - begun < 12
+    assert len(everything(reader, "t")) == 2
+    for log in (writer, reader):
+        log.close()
+    broker.kill()

@@ -1,0 +1,44 @@
+"""What a past release left behind is opened by this one, in its place or from a backup, and nothing of it is lost."""
+
+import json
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from connectors import archive
+from tests.home import Home
+from tests.releases.__main__ import FOLDER, answer, found
+
+RELEASES = sorted(FOLDER.glob("*.tar.zst"))
+
+
+def test_this_release_is_among_those_that_later_ones_open() -> None:
+    assert f"{version('proficio')}.tar.zst" in {file.name for file in RELEASES}, "python -m tests.releases"
+
+
+@pytest.mark.parametrize("file", RELEASES, ids=lambda file: file.name)
+@pytest.mark.parametrize("how", ["restored", "in its place"])
+def test_a_home_of_a_past_release_goes_on(tmp_path: Path, file: Path, how: str) -> None:
+    left = json.loads(file.with_name(file.name.replace(".tar.zst", ".json")).read_text("utf-8"))
+    home = Home(tmp_path)
+    shutil.rmtree(home.settings.home)
+    if how == "restored":
+        home("restore", str(file))
+    else:
+        archive.check(file, home.settings.home)
+        home("doctor")
+        home("run")
+    assert found(home) == left
+    new = [answer(1, 3), answer(3, 3)]  # one of a person who was erased
+    home("ingest", "-", stdin="\n".join(map(json.dumps, new)).encode())
+    home("run")
+    now = found(home)
+    assert set(now["statements"]) - set(left["statements"]) == {new[0]["id"]}
+    assert sum(one[2] for one in now["evidence"]) == sum(one[2] for one in left["evidence"]) + 1
+    rows = [json.loads(line) for line in home("verify", "--json").splitlines()]
+    assert [row["wrong"] for row in rows] == [[]] * len(rows)
+    assert "Data literacy" in home("explain", "p1@example.org")
+    home("person", "export", "p1@example.org", "--to", str(tmp_path / "p1"))
+    assert (tmp_path / "p1").is_dir()

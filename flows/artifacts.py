@@ -1,9 +1,10 @@
 """What a run shows in the Prefect UI: tables of what landed, what was refused, which levels changed, and what quality found."""
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from connectors import warehouse
 from flows.dead_letters import dead_letters
@@ -46,7 +47,15 @@ def show_levels(settings: Settings) -> None:
     create_table_artifact(table=rows, key="levels-changed", description="People with new evidence, by competency")
 
 
-def show_quality(found: dict[str, Any]) -> None:
-    """What expectations warned of, and where the Data Docs stand."""
+def show_quality(settings: Settings, found: dict[str, Any]) -> None:
+    """What expectations warned of, with links to the Data Docs and to dbt's docs where the settings give them."""
     warnings = "\n".join(f"- {one}" for one in found["warnings"]) or "Every expectation is met."
-    create_markdown_artifact(f"{warnings}\n\nData Docs: `{found['docs']}`", key="quality", description="Expectations")
+    create_markdown_artifact(warnings, key="quality", description="Expectations")
+    data_docs = settings.docs.data_docs or Path(found["docs"]).resolve().as_uri()
+    create_link_artifact(
+        str(data_docs), "Data Docs of Great Expectations", key="data-docs", description="What was checked"
+    )
+    if settings.docs.dbt_docs:
+        create_link_artifact(
+            str(settings.docs.dbt_docs), "dbt docs", key="dbt-docs", description="Models and their lineage"
+        )

@@ -70,17 +70,17 @@ def nightly(config: str | None = None, full_refresh: bool = False) -> dict[str, 
         run["pulled"] = [state.result() for state in pulls.values() if state.is_completed()]
         run["failed_sources"] = [source for source, state in pulls.items() if not state.is_completed()]
         run["landed"] = land_task(config)
+        show_landed(settings, run["landed"])
         run["expired"] = expire_task(config)
         run["estimated"] = estimate_task(config, full_refresh)
         run["daily"] = daily_task(config)
+        show_levels(settings)
         run["quality"] = quality_task(config)
+        show_quality(settings, run["quality"])
         run["published"] = publish_task(config)
         told = feedback_task(config, return_state=True)
         run["feedback"] = told.result() if told.is_completed() else None
         run["rejects_rising"] = _told_of_rejects(settings)
-        show_landed(settings, run["landed"])
-        show_levels(settings)
-        show_quality(run["quality"])
         for state in (*pulls.values(), told):
             state.result()  # what failed there fails the run, once the others are through
     return run
@@ -145,9 +145,10 @@ def quality(config: str | None = None) -> dict[str, Any]:
     Args:
         config: Path of proficio.toml; found from the working directory upwards where it is not given.
     """
-    with note_run(settings_of(config), "quality") as run:
+    settings = settings_of(config)
+    with note_run(settings, "quality") as run:
         run["quality"] = quality_task(config)
-        show_quality(run["quality"])
+        show_quality(settings, run["quality"])
     return run
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from schemas.policy import Policy
@@ -252,6 +252,13 @@ class LogsSettings(_Section):
     format: Literal["text", "json"] = "text"
 
 
+class DocsSettings(_Section):
+    """Where an organisation serves what `quality` and `make docs` write, for the links of a run in the Prefect UI."""
+
+    data_docs: HttpUrl | None = None
+    dbt_docs: HttpUrl | None = None
+
+
 class Settings(BaseSettings):
     """All settings. `home` is where every piece of data lives."""
 
@@ -273,6 +280,7 @@ class Settings(BaseSettings):
     publish: PublishSettings = PublishSettings()
     retention: RetentionSettings = RetentionSettings()
     logs: LogsSettings = LogsSettings()
+    docs: DocsSettings = DocsSettings()
 
     @classmethod
     def settings_customise_sources(

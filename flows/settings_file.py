@@ -231,6 +231,10 @@ TEMPLATE = """\
 [logs]
 # format = "text"               # "json": one object a line, with the run that it is of
 
+[docs]                          # what a run links to in the Prefect UI, where you serve it; else the file of the Data Docs
+# data_docs = "https://docs.example.org/quality/"   # serves quality/gx/uncommitted/data_docs/local_site of the data folder
+# dbt_docs = "https://docs.example.org/dbt/"        # serves what `make docs` writes
+
 [retention.days]                # source → days that its statements are kept from when they came; "*": of the others
 # moodle = 1095
 # "*" = 1825

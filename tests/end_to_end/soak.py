@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -75,6 +75,7 @@ def soak(folder: Path, minutes: float) -> dict[str, Any]:
             end()
             seen.fault = f"after {name}"
             time.sleep(span)
+        _calm(scene)
         seen.fault = "none"
         time.sleep(span)
         seen.ended.set()
@@ -127,12 +128,19 @@ def _ask(scene: Scene, seen: Soak) -> None:
     """Which alerts fire, by the fault that is on."""
     with httpx.Client(base_url=scene.prometheus, timeout=10) as client:
         while not seen.ended.wait(0.5):
-            try:
-                answer = client.get("/api/v1/query", params={"query": 'ALERTS{alertstate="firing"}'}).json()
-            except (httpx.HTTPError, ValueError):
-                continue
-            for one in answer["data"]["result"]:
-                seen.fired[seen.fault].add(one["metric"]["alertname"])
+            with suppress(httpx.HTTPError, ValueError):
+                seen.fired[seen.fault] |= _firing(client)
+
+
+def _calm(scene: Scene) -> None:
+    """Wait until no alert fires: what was mended has to be seen to be, a sink once it is not left in peace any more."""
+    with httpx.Client(base_url=scene.prometheus, timeout=10) as client:
+        soak_scene.until(lambda: not _firing(client), 900)
+
+
+def _firing(client: httpx.Client) -> set[str]:
+    answer = client.get("/api/v1/query", params={"query": 'ALERTS{alertstate="firing"}'}).json()
+    return {one["metric"]["alertname"] for one in answer["data"]["result"]}
 
 
 def _settled(scene: Scene) -> list[str]:

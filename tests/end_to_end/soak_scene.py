@@ -115,7 +115,7 @@ def scene(folder: Path, hurry: float) -> Iterator[Scene]:
                             environment, folder / "prefect.log"),
         }  # fmt: skip
         stack.callback(kept["prefect"].stop)
-        _until(lambda: httpx.get(f"http://127.0.0.1:{prefect}/api/health", timeout=2).is_success, 180)
+        until(lambda: httpx.get(f"http://127.0.0.1:{prefect}/api/health", timeout=2).is_success, 180)
         kept["serve"] = Kept(
             [*config, "serve", "--port", str(port), "--metrics-port", str(metrics)],
             ours,
@@ -130,7 +130,7 @@ def scene(folder: Path, hurry: float) -> Iterator[Scene]:
             folder / "prometheus.log",
         )
         stack.callback(kept["prometheus"].stop)
-        _until(lambda: httpx.get(f"http://127.0.0.1:{port}/ready", timeout=2).is_success, 180)
+        until(lambda: httpx.get(f"http://127.0.0.1:{port}/ready", timeout=2).is_success, 180)
         yield Scene(
             settings, environment, port, secret, f"http://127.0.0.1:{prometheus}", kept,
             {
@@ -175,6 +175,8 @@ bootstrap_servers = "{kafka}"
 delivery_seconds = 4
 [estimate]
 memory = "1GB"
+[stream]
+interval_seconds = 5
 [[sinks.webhook]]
 name = "hr"
 url = "{sink}/levels"
@@ -221,7 +223,7 @@ def _step(clock: Path, offset: str) -> None:
     new.replace(clock)
 
 
-def _until(holds: Callable[[], bool], seconds: float) -> None:
+def until(holds: Callable[[], bool], seconds: float) -> None:
     ends = time.monotonic() + seconds
     while True:
         try:

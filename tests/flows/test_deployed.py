@@ -221,7 +221,7 @@ def test_deployments_run_on_a_real_server_and_worker(prefect_server: dict[str, s
         call("deployment", "run", "nightly/nightly", "--watch", "--watch-timeout", "240")
         assert evidence_count(home, "ada") == 3, (tmp_path / "worker.log").read_text()[-4000:]
         shown = {one["key"] for one in api.post("/artifacts/latest/filter", json={}).json()}
-        assert shown >= {"landed", "rejected", "levels-changed", "quality"}
+        assert shown >= {"landed", "rejected", "levels-changed", "quality", "data-docs"}
         ran = task_runs(api)
         assert {"land", "expire", "estimate", "daily", "quality", "publish", "feedback"} <= set(ran)
         nodes = json.loads((home / "dbt" / "target" / "manifest.json").read_text())["nodes"].values()

@@ -42,7 +42,10 @@ app = typer.Typer(
 def _common(
     context: typer.Context,
     config: Annotated[
-        Path | None, typer.Option("--config", help="Settings file; else proficio.toml, searched from here upwards.")
+        Path | None,
+        typer.Option(
+            "--config", help="Settings file; else $PROFICIO_CONFIG, else proficio.toml, searched from here upwards."
+        ),
     ] = None,
 ) -> None:
     context.obj = config

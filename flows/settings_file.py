@@ -1,6 +1,7 @@
 """The settings file, `proficio.toml`: how it is found and read, what is said of mistakes, and how a new one looks."""
 
 import difflib
+import os
 import tomllib
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -10,15 +11,16 @@ from pydantic import BaseModel, ValidationError
 from flows.settings import Settings
 from schemas.errors import SettingsError
 
-FILE = "proficio.toml"
+FILE, VARIABLE = "proficio.toml", "PROFICIO_CONFIG"
 Given = TypeVar("Given")
 _SECRETS = (("event_log", "password"), ("identity", "key"))
 
 
 def load(config: Path | None = None) -> Settings:
-    """The settings of `config`, else of the first proficio.toml found from the working directory upwards, else defaults.
+    """The settings of `config`, else of $PROFICIO_CONFIG, else of the first proficio.toml from the working directory upwards.
 
-    Relative paths in the file are relative to it. SettingsError, with each mistake and its place, for anything wrong.
+    Without any, defaults. Relative paths in the file are relative to it.
+    SettingsError, with each mistake and its place, for anything wrong.
     """
     path = _find(config)
     given = _read(path) if path else {}
@@ -48,6 +50,8 @@ def _rebased(given: Given, base: Path) -> Given:
 
 
 def _find(config: Path | None) -> Path | None:
+    if config is None and os.environ.get(VARIABLE):
+        config = Path(os.environ[VARIABLE])
     if config is not None:
         if not config.is_file():
             raise SettingsError(f"There is no settings file {config}.", "Make one: proficio init.")

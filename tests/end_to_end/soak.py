@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ from tests.end_to_end.soak_scene import Scene
 from tests.receiver import VERSION
 
 _FULL_MINUTES = 120  # for which the rules stand as they are
+_JUDGED_MINUTES = 30  # from which growth and alerts without a fault are judged: on a busy machine seconds prove neither
 _WRITERS = 4
 _GROWTH = 0.15  # of resident memory, over the second half of a process's time, that is no leak
 
@@ -62,27 +64,31 @@ def soak(folder: Path, minutes: float) -> dict[str, Any]:
     seen = Soak()
     with ExitStack() as stack:
         scene = stack.enter_context(soak_scene.scene(folder, hurry))
-        writers = [threading.Thread(target=_write, args=(scene, seen, Random(seed))) for seed in range(_WRITERS)]
-        threads = [*writers, *(threading.Thread(target=of, args=(scene, seen)) for of in (_watch, _ask))]
-        for thread in threads:
-            thread.start()
-        span = minutes * 60 / (2 * len(EXPECTED) + 2)
-        time.sleep(span)
-        for name, (begin, end) in scene.faults.items():
-            seen.fault = name
-            begin()
-            time.sleep(span)
-            end()
-            seen.fault = f"after {name}"
-            time.sleep(span)
-        _calm(scene)
-        seen.fault = "none"
-        time.sleep(span)
+        pool = stack.enter_context(ThreadPoolExecutor())
+        stack.callback(seen.ended.set)  # whatever happens, so that the threads end before what they ask does
+        running = [pool.submit(_write, scene, seen, Random(seed)) for seed in range(_WRITERS)]
+        running += [pool.submit(of, scene, seen) for of in (_watch, _ask)]
+        _in_turn(scene, seen, minutes * 60 / (2 * len(EXPECTED) + 2))
         seen.ended.set()
-        for thread in threads:
-            thread.join()
+        for one in running:
+            one.result()
         landed = _settled(scene)
     return _judged(scene, seen, landed, minutes)
+
+
+def _in_turn(scene: Scene, seen: Soak, span: float) -> None:
+    """Each fault for a span of seconds, and a span without it; at the end one without any, once no alert fires any more."""
+    time.sleep(span)
+    for name, (begin, end) in scene.faults.items():
+        seen.fault = name
+        begin()
+        time.sleep(span)
+        end()
+        seen.fault = f"after {name}"
+        time.sleep(span)
+    _calm(scene)
+    seen.fault = "none"
+    time.sleep(span)
 
 
 def _write(scene: Scene, seen: Soak, chance: Random) -> None:
@@ -167,9 +173,9 @@ def _judged(scene: Scene, seen: Soak, landed: list[str], minutes: float) -> dict
     for fault, alerts in EXPECTED.items():
         fired = seen.fired[fault] | seen.fired[f"after {fault}"]
         assert alerts <= fired, f"{fault}: {alerts - fired} did not fire; {fired} did"
-    assert not seen.fired["none"], f"without a fault {seen.fired['none']} fired"
     growth = {f"{name} {pid}": _growth(rows) for (name, pid), rows in seen.memory.items() if len(rows) > 100}
-    if minutes >= 30:
+    if minutes >= _JUDGED_MINUTES:
+        assert not seen.fired["none"], f"without a fault {seen.fired['none']} fired"
         assert max(one["memory"] for one in growth.values()) < _GROWTH, growth
         assert max(one["files"] for one in growth.values()) < _GROWTH, growth
     return {"minutes": minutes, "answered": len(seen.answered), "landed": len(landed), "sent_again": seen.unanswered,

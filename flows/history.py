@@ -21,7 +21,7 @@ def note_run(settings: Settings, name: str) -> Iterator[dict[str, Any]]:
         yield told
         run["state"] = "completed"
     except BaseException as error:
-        run["state"], run["error"] = "failed", str(error) or type(error).__name__
+        run["state"], run["error"] = "failed", f"{error} {getattr(error, 'hint', '')}".strip() or type(error).__name__
         raise
     finally:
         run["ended_at"] = datetime.now(UTC).isoformat(timespec="seconds")

@@ -25,6 +25,7 @@ def logger() -> Any:
 
 def write_logs(form: Literal["text", "json"]) -> None:
     """Write what is logged as it is, or as JSON objects on standard error; what Prefect logs too, once it is imported."""
+    _quiet_kafka()
     if form == "json":
         handler = logging.StreamHandler()
         handler.setFormatter(_json())
@@ -40,6 +41,11 @@ def write_prefect_logs_alike() -> None:
             for handler in logging.getLogger(name).handlers:
                 if isinstance(handler, logging.StreamHandler):
                     handler.setFormatter(_json())
+
+
+def _quiet_kafka() -> None:
+    """Leave out kafka-python's five lines a second while a broker is away: our own errors say it once."""
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
 
 
 def _json() -> JsonFormatter:
@@ -61,17 +67,19 @@ class _OfRun(JsonFormatter):
         return {name: value for name, value in log_data.items() if name in self._KEPT}
 
 
-class _WithoutTraceback(logging.Filter):
-    """Expected errors say what to do; their traceback says nothing more."""
+class _WithHint(logging.Filter):
+    """Expected errors end on what mends them, and not on a traceback, which says nothing more."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.exc_info and isinstance(record.exc_info[1], ProficioError):
+            record.msg, record.args = f"{record.getMessage()} {record.exc_info[1].hint}".rstrip(), ()
             record.exc_info = None
         return True
 
 
 def quiet_expected_errors() -> None:
-    """Keep tracebacks of `ProficioError` out of Prefect's run logs."""
+    """Keep tracebacks of `ProficioError` out of Prefect's run logs, and let these say what mends it."""
     write_prefect_logs_alike()
+    _quiet_kafka()
     for name in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(name).addFilter(_WithoutTraceback())
+        logging.getLogger(name).addFilter(_WithHint())

@@ -75,7 +75,10 @@ def signed_link(settings: Settings, called: str, days: float) -> str:
 def address(settings: Settings) -> str:
     """Where browsers reach the pages. SettingsError where that is not set."""
     if not settings.pages.url:
-        raise SettingsError("pages.url is not set.", "Set the address at which browsers reach proficio serve.")
+        raise SettingsError(
+            "pages.url is not set.",
+            'Set it to where browsers reach proficio serve, such as url = "http://127.0.0.1:8080" under [pages], and start that.',
+        )
     return settings.pages.url
 
 

@@ -10,6 +10,7 @@ from schemas.errors import InputError
 
 _GAPS = "select * from mart where role = $1 and ($2 is null or list_contains($2, person)) order by person, p_met"
 _STEPS = "select * from mart where list_contains($1, person) and ($2 is null or role = $2) order by role, step"
+_TEAMS = "select distinct value from mart where attribute = 'team' order by value"
 _TEAM = "select person from mart where attribute = 'team' and value = $1 order by person"
 
 
@@ -37,7 +38,11 @@ def members(settings: Settings, team: str) -> list[str]:
     """The people of a team. InputError where there is none of that name."""
     found = parquet_rows(published(settings, "dim_person_attribute"), _TEAM, [team])
     if not found:
-        raise InputError(f"There is no team {team}.", "Give a team that identity.attributes names.")
+        known = ", ".join(row["value"] for row in parquet_rows(published(settings, "dim_person_attribute"), _TEAMS, []))
+        raise InputError(
+            f"There is no team {team}.",
+            f"Give one of {known}." if known else "Say who is in which team: identity.attributes in the settings.",
+        )
     return [row["person"] for row in found]
 
 

@@ -20,6 +20,7 @@ from schemas.errors import InputError, ProficioError
 
 SEED = 20_260_101
 DAYS = 182
+TEAMS = ("Engineering", "Marketing", "Operations", "Research", "Sales")
 
 
 def demo(
@@ -45,10 +46,16 @@ def demo(
     folder = _emptied(folder.resolve())
     config = folder / settings_file.FILE
     _proficio(config, "init", str(folder), quiet=as_json)
+    config.write_text(
+        config.read_text("utf-8").replace('# attributes = "people.csv" ', 'attributes = "people.csv" '), "utf-8"
+    )
     settings = settings_file.load(config)
     chosen = definitions(settings).framework
     parameters = Parameters(cuts=tuple(level.cut for level in chosen.levels))
     group = cohort(chosen, people, SEED, parameters)
+    (folder / "people.csv").write_text(
+        "account,team\n" + "".join(f"{one},{TEAMS[n % len(TEAMS)]}\n" for n, one in enumerate(group.people)), "utf-8"
+    )
     file = folder / "cohort.ndjson.gz"
     with gzip.open(file, "wb", compresslevel=1) as out:
         for statement in statements(group, chosen, datetime.now(UTC), DAYS, SEED, parameters):
@@ -110,7 +117,12 @@ def demo(
          "covered": "Truth in 90 % interval"},
         "",
     )  # fmt: skip
-    out_console.print(f"\nA page with all of it: {html}\nTook {time.monotonic() - started:.0f} s.", highlight=False)
+    out_console.print(
+        f"\nA page with all of it: {html}\nTook {time.monotonic() - started:.0f} s. Ask it yourself, in {folder}:\n"
+        f"  proficio explain {group.people[0].removeprefix('mailto:')}\n"
+        f"  proficio gaps {definitions(settings).roles[0].id} --team {TEAMS[-1]}",
+        highlight=False,
+    )
 
 
 def _proficio(config: Path, *arguments: str, quiet: bool) -> None:

@@ -78,6 +78,32 @@ def show(
     say_rows(rows, False, {"name": "Level", "text": "What it looks like"}, "")
 
 
+@app.command()
+def roles(context: typer.Context, as_json: Json = False) -> None:
+    """List the roles, with the level that each requires of each competency.
+
+    Example: proficio framework roles
+    """
+    from flows.opening import definitions
+
+    known = definitions(load(context))
+    names = {one.id: one.name for one in (*known.framework.competencies, *known.framework.levels)}
+    rows = [
+        {
+            "id": role.id,
+            "name": role.name,
+            "requires": ", ".join(f"{names[one]}: {names[level]}" for one, level in role.requires.items()),
+        }
+        for role in known.roles
+    ]
+    say_rows(
+        rows,
+        as_json,
+        {"id": "Id", "name": "Role", "requires": "Requires"},
+        "The framework has no roles: add roles.yaml.",
+    )
+
+
 @app.command("import")
 def take(
     context: typer.Context,

@@ -71,7 +71,7 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
 
 def gaps(
     context: typer.Context,
-    role: Annotated[str, typer.Argument(help="Id of a role in roles.yaml.")],
+    role: Annotated[str, typer.Argument(help="A role, by its id or name: proficio framework roles.")],
     person: Annotated[
         str | None, typer.Argument(help="Mail address, account, name or key; everyone without it.")
     ] = None,
@@ -104,7 +104,7 @@ def gaps(
 def next_steps(
     context: typer.Context,
     person: Who,
-    role: Annotated[str | None, typer.Argument(help="Id of a role in roles.yaml; all roles without it.")] = None,
+    role: Annotated[str | None, typer.Argument(help="A role, by its id or name; all roles without it.")] = None,
     as_json: Json = False,
 ) -> None:
     """Name the activities that are worth doing next for a role, and why.

@@ -40,6 +40,7 @@ def test_levels_are_explained_and_held_against_roles(home: Home) -> None:
     team = [json.loads(line) for line in home("gaps", "ai-product-manager", "--team", "Red", "--json").splitlines()]
     mine = next(one for one in team if one["competency"] == "data-literacy")
     assert (mine["people"], mine["risk"], len(mine["met_by"])) == (2, "one person", 1)
+    assert "AI product manager" in home("framework", "roles")
     assert "There is no role chef" in home("gaps", "chef", expect=4)
     assert "There is no team Blue" in home("gaps", "ai-product-manager", "--team", "Blue", expect=4)
     steps = [

@@ -46,9 +46,15 @@ def licences(component: dict[str, Any]) -> list[str]:
 
 
 def allowed(name: str, of: Iterable[str]) -> bool:
-    """Whether any of these licences may be used beside Apache-2.0, or the package was looked at by hand."""
+    """Whether any of these licences may be used beside Apache-2.0, or the package was looked at by hand.
+
+    Of an SPDX expression, every part that AND joins has to be, by any of the choices that OR gives.
+    """
     pattern = re.compile("|".join(_ALLOWED["licences"]))
-    return name in _ALLOWED["looked_at"] or any(pattern.search(one) for one in of)
+    return name in _ALLOWED["looked_at"] or any(
+        all(any(pattern.search(choice) for choice in re.split(r"\bOR\b", part)) for part in re.split(r"\bAND\b", one))
+        for one in of
+    )
 
 
 def main() -> None:

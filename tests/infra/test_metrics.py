@@ -38,7 +38,15 @@ class Measured(Server):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Measured]:
+    """A receiver that took and refused some, and a pipeline that ran."""
     one = Measured(tmp_path_factory.mktemp("metrics"))
+    with one.client() as client:
+        assert client.post("/statements", json=[statement() for _ in range(3)]).status_code == 200
+        assert client.post("/statements", json=[{"actor": 1}]).status_code == 400
+    httpx.get(f"{one.address}/nowhere/{'x' * 50}")
+    home = one.home
+    home("ingest", "-", stdin=json.dumps({"actor": 1}).encode(), PROFICIO_LAND__MAX_REJECT_SHARE="1")
+    home("run", PROFICIO_LAND__MAX_REJECT_SHARE="1")
     yield one
     assert "Traceback" not in one.stop()
 
@@ -53,13 +61,6 @@ def scraped(server: Measured) -> dict[str, float]:
 
 
 def test_what_happens_is_counted(server: Measured) -> None:
-    with server.client() as client:
-        assert client.post("/statements", json=[statement() for _ in range(3)]).status_code == 200
-        assert client.post("/statements", json=[{"actor": 1}]).status_code == 400
-    httpx.get(f"{server.address}/nowhere/{'x' * 50}")
-    home = server.home
-    home("ingest", "-", stdin=json.dumps({"actor": 1}).encode(), PROFICIO_LAND__MAX_REJECT_SHARE="1")
-    home("run", PROFICIO_LAND__MAX_REJECT_SHARE="1")
     found = scraped(server)
     assert found["proficio_up"] == 1
     assert found["proficio_received_total"] == found["proficio_landed_total"] == 4

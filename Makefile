@@ -16,6 +16,8 @@ help: ## list the targets
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+install: .venv/done ## the environment in .venv, every version by its hash
+
 demo: .venv/done ## the whole pipeline on a simulated cohort and a real Git repository (REPO=path)
 	$(BIN)/proficio demo $(if $(REPO),--repo "$(REPO)")
 
@@ -67,4 +69,4 @@ clean: ## remove the environment, caches and local data
 	rm -rf .venv .proficio .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info infra/kafka/target bench.json
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help demo test lint audit format bench kafka superset docs generated messages lock clean
+.PHONY: help install demo test lint audit format bench kafka superset docs generated messages lock clean

@@ -15,3 +15,13 @@ def test_every_line_is_an_object_with_its_run(home: Home) -> None:
     assert {"land", "estimate", "quality", "publish"} <= set(of_tasks)
     assert len(set(of_tasks.values())) == 1
     assert "example.org" not in "".join(json.dumps(line) for line in logged)
+
+
+def test_what_failed_says_what_mends_it_in_the_run_and_afterwards(home: Home) -> None:
+    git = {"PROFICIO_SOURCES__GIT__REPOSITORIES": '["/srv/nowhere"]'}
+    told = home("run", expect=4, PROFICIO_LOGS__FORMAT="json", **git)
+    lines = [json.loads(line) for line in told.splitlines() if line.startswith("{")]
+    hint = "Give the path of a repository's folder"
+    failed = [line["message"] for line in lines if line["level"] == "ERROR" and hint in line["message"]]
+    assert failed and "/srv/nowhere is no Git repository" in failed[0]
+    assert hint in home("status")

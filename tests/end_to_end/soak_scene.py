@@ -23,7 +23,7 @@ from tests.broker import Broker, free_port
 from tests.http_server import Answer, HttpServer
 
 ROOT = Path(__file__).parents[2]
-_DISK = "4g"
+_FULL_MIB, _LEAST_MIB = 4096, 700  # of the disk, by how long the soak is
 BACK = 600  # seconds that the clock steps back
 
 
@@ -84,7 +84,10 @@ def scene(folder: Path, hurry: float) -> Iterator[Scene]:
     home = folder / "home"
     home.mkdir(parents=True)
     with ExitStack() as stack:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={_DISK}", "tmpfs", home], check=True)
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={max(round(_FULL_MIB / hurry), _LEAST_MIB)}m", "tmpfs", home],
+            check=True,
+        )
         stack.callback(subprocess.run, ["umount", "-l", home], check=False)
         broker = Broker(folder / "kafka")
         stack.callback(broker.kill)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flows.settings import Settings
+from schemas.errors import ProficioError
 
 _KEPT = 500
 
@@ -21,11 +22,17 @@ def note_run(settings: Settings, name: str) -> Iterator[dict[str, Any]]:
         yield told
         run["state"] = "completed"
     except BaseException as error:
-        run["state"], run["error"] = "failed", f"{error} {getattr(error, 'hint', '')}".strip() or type(error).__name__
+        run["state"], run["error"] = "failed", _why(error)
         raise
     finally:
         run["ended_at"] = datetime.now(UTC).isoformat(timespec="seconds")
         _append(settings, {**run, **told})
+
+
+def _why(error: BaseException) -> str:
+    """What failed, and what mends it where somebody can."""
+    hint = error.hint if isinstance(error, ProficioError) else ""
+    return f"{error} {hint}".strip() or type(error).__name__
 
 
 def runs(settings: Settings, newest: int = 5) -> list[dict[str, Any]]:

@@ -50,12 +50,15 @@ def _rebased(given: Given, base: Path) -> Given:
 
 
 def _find(config: Path | None) -> Path | None:
-    if config is None and os.environ.get(VARIABLE):
-        config = Path(os.environ[VARIABLE])
-    if config is not None:
-        if not config.is_file():
-            raise SettingsError(f"There is no settings file {config}.", "Make one: proficio init.")
-        return config.resolve()
+    named = config or os.environ.get(VARIABLE)
+    if named:
+        path = Path(named)
+        if not path.is_file():
+            raise SettingsError(
+                f"There is no settings file {path}.",
+                f"Make one with proficio init, or name another by --config or {VARIABLE}.",
+            )
+        return path.resolve()
     here = Path.cwd()
     return next((folder / FILE for folder in (here, *here.parents) if (folder / FILE).is_file()), None)
 

@@ -29,6 +29,7 @@ ELSEWHERE = {
     "/opt/proficio/bin/pip install": "tests/test_wheel.py",
     "PROFICIO_EVENT_LOG__KIND=kafka proficio": "tests/flows/test_cli.py::test_a_missing_topic_is_told",
     "export PREFECT_API_URL": "tests/flows/test_deployed.py",
+    "export PROFICIO_CONFIG": "tests/flows/test_cli.py::test_settings_that_are_wrong_are_told_with_what_was_meant",
     "prefect ": "tests/flows/test_deployed.py::test_deployments_run_on_a_real_server_and_worker",
     "proficio align": "tests/flows/test_cli.py::test_rules_are_tried_and_proposed",
     "proficio framework": "tests/flows/test_cli_framework.py::test_an_organisation_brings_its_own_framework",

@@ -53,13 +53,14 @@ def test_the_wheel_alone_runs_the_demo(installed: Path, tmp_path: Path) -> None:
         "the page reaches for the network"
     )
     assert "Estimate and truth" in html
-    seen = json.loads(
-        call(
-            command, "--config", str(page.parent / "proficio.toml"), "levels", "Ada", "--json", cwd=tmp_path
-        ).splitlines()[0]
-    )
+    ask = [command, "--config", str(page.parent / "proficio.toml")]
+    seen = json.loads(call(*ask, "levels", "Ada", "--json", cwd=tmp_path).splitlines()[0])
     assert seen["person_name"] == "Ada"
     assert re.fullmatch("[0-9a-f]{32}", seen["person"])
+    team = json.loads(
+        call(*ask, "gaps", "responsible-ai-lead", "--team", "Sales", "--json", cwd=tmp_path).splitlines()[0]
+    )
+    assert team["people"] == 40 / 5
     _open_in_browser(page, tmp_path)
 
 

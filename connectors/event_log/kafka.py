@@ -1,15 +1,14 @@
 """The event log on Apache Kafka, by kafka-python."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
-from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError, TopicAlreadyExistsError
-from kafka.net.compat import KafkaNetClient
+from kafka.errors import KafkaError, MessageSizeTooLargeError, TopicAlreadyExistsError
 
-from connectors.event_log import Door, Offsets, open_door
+from connectors.event_log import Door, Offsets, kafka_clients, open_door
 from schemas.errors import InputError, ProficioError, UnavailableError
 from schemas.records import LEVELS, Record, StoredRecord, Topic
 
@@ -74,7 +73,7 @@ class KafkaEventLog:
     def create(self, topics: Iterable[Topic]) -> list[str]:
         """Create the topics that are not there yet; their names."""
         with self._errors():
-            admin = _opened(KafkaAdminClient, **self._options)
+            admin = kafka_clients.opened(KafkaAdminClient, **self._options)
             try:
                 known = set(admin.list_topics())
                 missing = [topic for topic in topics if topic.name not in known]
@@ -100,10 +99,10 @@ class KafkaEventLog:
                     return self._send(producer, topic, records)
                 producer.begin_transaction()
                 count = self._send(producer, topic, records)
-                self._commit(producer)
+                kafka_clients.commit(producer, self._delivery_seconds)
             except BaseException:
                 self._producer = None  # the next one, of the same id, decides what this one left open
-                self._abandon(producer)
+                kafka_clients.abandon(producer)
                 raise
             return count
 
@@ -122,19 +121,6 @@ class KafkaEventLog:
             if not future.succeeded():
                 future.get(timeout=0)  # raises what went wrong
         return len(futures)
-
-    def _commit(self, producer: Any) -> None:
-        """commit_transaction(), which in kafka-python 3.0 waits for a broker that is away without end."""
-        result = producer._transaction_manager.begin_commit()
-        producer._sender.wakeup()
-        if not result.wait(self._delivery_seconds * 1000):
-            raise KafkaTimeoutError(f"No answer to the commit for {self._delivery_seconds} s")
-
-    def _abandon(self, producer: Any) -> None:
-        """Close a producer without what it has not sent: close(0) of kafka-python 3.0 leaves its thread where something waits."""
-        producer._sender.force_close()
-        with suppress(KafkaTimeoutError):
-            producer.close(timeout=1)
 
     def offsets(self, topic: str) -> dict[int, Offsets]:
         """For each partition of a topic, the offsets that can be read now."""
@@ -194,7 +180,7 @@ class KafkaEventLog:
             place = TopicPartition(topic, one.partition)
             ends[place] = max(ends.get(place, 0), one.offset + 1)
         with self._errors(topic):
-            admin = _opened(KafkaAdminClient, **self._options)
+            admin = kafka_clients.opened(KafkaAdminClient, **self._options)
             try:
                 admin.delete_records(ends)
             finally:
@@ -209,19 +195,19 @@ class KafkaEventLog:
 
     def _open_producer(self) -> Any:
         if self._producer is None:
-            producer = _opened(KafkaProducer, **self._options, **self._producer_options)
+            producer = kafka_clients.opened(KafkaProducer, **self._options, **self._producer_options)
             try:
                 if self._transactional_id:
                     producer.init_transactions()
             except BaseException:
-                self._abandon(producer)
+                kafka_clients.abandon(producer)
                 raise
             self._producer = producer
         return self._producer
 
     def _open_consumer(self) -> Any:
         if self._consumer is None:
-            self._consumer = _opened(
+            self._consumer = kafka_clients.opened(
                 KafkaConsumer, **self._options, enable_auto_commit=False, auto_offset_reset="none",
                 request_timeout_ms=min(30_000, int(self._delivery_seconds * 1000)),
                 allow_auto_create_topics=False, isolation_level="read_committed", max_poll_records=2000,
@@ -246,19 +232,3 @@ class KafkaEventLog:
                 f"{error if isinstance(error, KafkaError) else repr(error)}.",
                 "Check event_log.bootstrap_servers, that the broker runs and that the topics exist: proficio doctor.",
             ) from error
-
-
-def _opened(kind: Callable[..., Any], **options: Any) -> Any:
-    """A client of kafka-python. One that finds no broker leaves neither thread nor socket behind, as 3.0 by itself does."""
-    connections: list[KafkaNetClient] = []
-
-    def connect(**configs: Any) -> KafkaNetClient:
-        connections.append(KafkaNetClient(**configs))
-        return connections[0]
-
-    try:
-        return kind(kafka_client=connect, **options)
-    except BaseException:
-        for one in connections:
-            one.close()
-        raise

@@ -195,12 +195,14 @@ def test_a_broker_that_is_down_is_told_and_leaves_nothing_open(caplog: pytest.Lo
         lambda: log.append("t", [Record("k", b"v")]),
         lambda: log.create([Topic("t", 1)]),
     )
-    before = threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+    gc.collect()  # what earlier tests left is not counted
+    threads, files = threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
     for one in tries:
         with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:9"):
             one()
     gc.collect()
-    assert (threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))) == before
+    assert threading.active_count() <= threads
+    assert len(list(Path("/proc/self/fd").iterdir())) <= files
 
 
 @pytest.mark.kafka

@@ -48,12 +48,12 @@ EXPECTED = {
 
 @dataclass
 class Soak:
-    """What was seen."""
+    """What was seen. `usage`: of a process, by its name, the seconds since the beginning, MiB resident, open files."""
 
     answered: set[str] = field(default_factory=set)
-    unanswered: int = 0
+    sent_again: int = 0
     fired: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # by the fault that was on, or "none"
-    memory: dict[tuple[str, int], list[tuple[float, float, int]]] = field(default_factory=lambda: defaultdict(list))
+    usage: dict[str, list[tuple[float, float, int]]] = field(default_factory=lambda: defaultdict(list))
     fault: str = "none"
     ended: threading.Event = field(default_factory=threading.Event)
 
@@ -66,9 +66,10 @@ def soak(folder: Path, minutes: float) -> dict[str, Any]:
         scene = stack.enter_context(soak_scene.scene(folder, hurry))
         pool = stack.enter_context(ThreadPoolExecutor())
         stack.callback(seen.ended.set)  # whatever happens, so that the threads end before what they ask does
-        running = [pool.submit(_write, scene, seen, Random(seed)) for seed in range(_WRITERS)]
+        span = minutes * 60 / (2 * len(EXPECTED) + 2)
+        running = [pool.submit(_write, scene, seen, Random(seed), span + 120) for seed in range(_WRITERS)]
         running += [pool.submit(of, scene, seen) for of in (_watch, _ask)]
-        _in_turn(scene, seen, minutes * 60 / (2 * len(EXPECTED) + 2))
+        _in_turn(scene, seen, span)
         seen.ended.set()
         for one in running:
             one.result()
@@ -91,13 +92,14 @@ def _in_turn(scene: Scene, seen: Soak, span: float) -> None:
     time.sleep(span)
 
 
-def _write(scene: Scene, seen: Soak, chance: Random) -> None:
-    """A batch each second or so, sent again until it is answered."""
+def _write(scene: Scene, seen: Soak, chance: Random, patience: float) -> None:
+    """A batch each second or so, sent again until it is answered; an AssertionError where that takes too many seconds."""
     with httpx.Client(
         base_url=f"http://127.0.0.1:{scene.port}/xapi", auth=("lms", scene.secret), headers=VERSION, timeout=60
     ) as client:
         while not seen.ended.is_set():
             batch = [statement(chance) for _ in range(chance.randint(1, 30))]
+            ends = time.monotonic() + patience
             while True:
                 try:
                     status = client.post("/statements", json=batch).status_code
@@ -106,8 +108,8 @@ def _write(scene: Scene, seen: Soak, chance: Random) -> None:
                 if status == 200:
                     seen.answered.update(one["id"] for one in batch)
                     break
-                assert status in (0, 503), status
-                seen.unanswered += 1
+                assert status in (0, 503) and time.monotonic() < ends, status
+                seen.sent_again += 1
                 time.sleep(0.5)
             time.sleep(chance.random() * 2)
 
@@ -127,7 +129,7 @@ def _watch(scene: Scene, seen: Soak) -> None:
                 continue
             found = re.search(r"VmRSS:\s+(\d+)", status)
             if found:
-                seen.memory[name, process.pid].append((time.monotonic() - begun, int(found[1]) / 1024, files))
+                seen.usage[name].append((time.monotonic() - begun, int(found[1]) / 1024, files))
 
 
 def _ask(scene: Scene, seen: Soak) -> None:
@@ -166,6 +168,8 @@ def _judged(scene: Scene, seen: Soak, landed: list[str], minutes: float) -> dict
     assert set(landed) == seen.answered, (
         f"{len(seen.answered - set(landed))} lost, {len(set(landed) - seen.answered)} made up"
     )
+    starts = {name: one.starts for name, one in scene.processes.items()}
+    assert starts["serve"] == starts["stream"] == 1, f"a process ended: {starts}"
     folder = scene.settings.home.parent
     for name in ("serve", "stream"):
         told = (folder / f"{name}.log").read_text(errors="replace")
@@ -173,13 +177,13 @@ def _judged(scene: Scene, seen: Soak, landed: list[str], minutes: float) -> dict
     for fault, alerts in EXPECTED.items():
         fired = seen.fired[fault] | seen.fired[f"after {fault}"]
         assert alerts <= fired, f"{fault}: {alerts - fired} did not fire; {fired} did"
-    growth = {f"{name} {pid}": _growth(rows) for (name, pid), rows in seen.memory.items() if len(rows) > 100}
+    growth = {name: _growth(rows) for name, rows in seen.usage.items()}
     if minutes >= _JUDGED_MINUTES:
         assert not seen.fired["none"], f"without a fault {seen.fired['none']} fired"
         assert max(one["memory"] for one in growth.values()) < _GROWTH, growth
         assert max(one["files"] for one in growth.values()) < _GROWTH, growth
-    return {"minutes": minutes, "answered": len(seen.answered), "landed": len(landed), "sent_again": seen.unanswered,
-            "starts": {name: one.starts for name, one in scene.processes.items()}, "fired": {fault: sorted(of) for fault, of in seen.fired.items()}, "growth": growth}  # fmt: skip
+    return {"minutes": minutes, "answered": len(seen.answered), "landed": len(landed), "sent_again": seen.sent_again,
+            "starts": starts, "fired": {fault: sorted(of) for fault, of in seen.fired.items()}, "growth": growth}  # fmt: skip
 
 
 def _growth(rows: list[tuple[float, float, int]]) -> dict[str, float]:

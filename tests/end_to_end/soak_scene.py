@@ -19,6 +19,7 @@ import httpx
 from flows.opening import event_log, topics
 from flows.serve import clients
 from flows.settings import EventLogSettings, Settings
+from tests import disk
 from tests.broker import Broker, free_port
 from tests.http_server import Answer, HttpServer
 
@@ -82,13 +83,8 @@ class Scene:
 def scene(folder: Path, hurry: float) -> Iterator[Scene]:
     """Everything started, and ended afterwards. `hurry` is by how much the spans of the alert rules are divided."""
     home = folder / "home"
-    home.mkdir(parents=True)
     with ExitStack() as stack:
-        subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={max(round(_FULL_MIB / hurry), _LEAST_MIB)}m", "tmpfs", home],
-            check=True,
-        )
-        stack.callback(subprocess.run, ["umount", "-l", home], check=False)
+        stack.enter_context(disk.mounted(home, f"size={max(round(_FULL_MIB / hurry), _LEAST_MIB)}m"))
         broker = Broker(folder / "kafka")
         stack.callback(broker.kill)
         sink = Sink()

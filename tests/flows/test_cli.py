@@ -14,6 +14,7 @@ from kafka import KafkaAdminClient
 
 from connectors import lake
 from schemas.records import LEVELS, REJECTED, STATEMENTS
+from tests import disk
 from tests.broker import Broker
 from tests.home import GOOD, Home
 
@@ -162,6 +163,9 @@ def test_settings_that_are_wrong_are_told_with_what_was_meant(home: Home) -> Non
     file.write_text("[land]\nrepairs_off = ['nothing']\n")
     assert "nothing" in home("land", expect=3)
     assert "no settings file" in home("--config", "other.toml", "status", expect=3)
+    assert "PROFICIO_CONFIG" in home("status", PROFICIO_CONFIG="other.toml", expect=3)
+    (home.folder / "other.toml").write_text("[land]\nbatch_recrods = 5\n")
+    assert "land.batch_recrods" in home("status", PROFICIO_CONFIG="other.toml", expect=3)
     file.write_text("")
     assert "land.batch_records" in home("status", expect=3, PROFICIO_LAND__BATCH_RECORDS="many")
 
@@ -209,7 +213,7 @@ def test_a_damaged_file_in_the_lake_is_named_and_nothing_is_lost(home: Home) -> 
     assert len(home.rows()) == 1
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="a small tmpfs needs root")
+@pytest.mark.skipif(not disk.CAN_MOUNT, reason="a small tmpfs needs root")
 def test_a_full_disk_stops_in_time_and_loses_nothing(home: Home, tmp_path: Path) -> None:
     lines = b"\n".join(
         json.dumps(
@@ -222,29 +226,20 @@ def test_a_full_disk_stops_in_time_and_loses_nothing(home: Home, tmp_path: Path)
         for n in range(6000)
     )
     home("ingest", "-", stdin=lines)
-    home.settings.lake.mkdir(parents=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(home.settings.lake)], check=True)
-    try:
+    with disk.mounted(home.settings.lake, "size=2m"):
         assert "No space left" in home("land", expect=7)
         assert not list(home.settings.lake.rglob("*.tmp"))
-        subprocess.run(["mount", "-o", "remount,size=100m", str(home.settings.lake)], check=True)
+        disk.resize(home.settings.lake, "100m")
         home("land")
         rows = [row["statement_id"] for row in home.rows()]
         assert len(rows) == len(set(rows)) == 6000
-    finally:
-        subprocess.run(["umount", str(home.settings.lake)], check=True)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+@pytest.mark.skipif(not disk.CAN_MOUNT, reason="mounting needs root")
 def test_a_read_only_lake_is_told(home: Home) -> None:
     home("ingest", "-", stdin=json.dumps(GOOD).encode())
-    home.settings.lake.mkdir(parents=True)
-    (home.settings.lake / ".lock").touch()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,ro", "tmpfs", str(home.settings.lake)], check=True)
-    try:
+    with disk.mounted(home.settings.lake, "size=2m,ro"):
         assert "cannot be written" in home("land", expect=7)
-    finally:
-        subprocess.run(["umount", str(home.settings.lake)], check=True)
     home("land")
     assert len(home.rows()) == 1
 

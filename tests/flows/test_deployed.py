@@ -186,7 +186,8 @@ def test_deployments_run_on_a_real_server_and_worker(prefect_server: dict[str, s
     home = tmp_path / "home"
     put(home, "ada", 3)
     prefect = str(Path(sys.executable).parent / "prefect")
-    environment = {**os.environ, **prefect_server, "PROFICIO_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, **prefect_server, "PROFICIO_HOME": str(home), "PYTHONPATH": str(ROOT),
+                   "PROFICIO_DOCS__DBT_DOCS": "https://docs.example.org/dbt/"}  # fmt: skip
 
     def call(*arguments: str) -> str:
         done = subprocess.run(
@@ -221,7 +222,7 @@ def test_deployments_run_on_a_real_server_and_worker(prefect_server: dict[str, s
         call("deployment", "run", "nightly/nightly", "--watch", "--watch-timeout", "240")
         assert evidence_count(home, "ada") == 3, (tmp_path / "worker.log").read_text()[-4000:]
         shown = {one["key"] for one in api.post("/artifacts/latest/filter", json={}).json()}
-        assert shown >= {"landed", "rejected", "levels-changed", "quality", "data-docs"}
+        assert shown >= {"landed", "rejected", "levels-changed", "quality", "data-docs", "dbt-docs"}
         ran = task_runs(api)
         assert {"land", "expire", "estimate", "daily", "quality", "publish", "feedback"} <= set(ran)
         nodes = json.loads((home / "dbt" / "target" / "manifest.json").read_text())["nodes"].values()

@@ -10,13 +10,13 @@ import pytest
 
 from connectors import archive
 from tests.home import Home
-from tests.releases.__main__ import FOLDER, answer, found
+from tests.releases.leaving import FOLDER, answer, found
 
 RELEASES = sorted(FOLDER.glob("*.tar.zst"))
 
 
 def test_this_release_is_among_those_that_later_ones_open() -> None:
-    assert f"{version('proficio')}.tar.zst" in {file.name for file in RELEASES}, "python -m tests.releases"
+    assert f"{version('proficio')}.tar.zst" in {file.name for file in RELEASES}, "python -m tests.releases.leaving"
 
 
 @pytest.fixture(params=RELEASES, ids=lambda file: file.name)
@@ -26,8 +26,8 @@ def file(request: pytest.FixtureRequest) -> Path:
 
 def left_by(file: Path) -> dict[str, Any]:
     """What must be found of what a release left."""
-    found: dict[str, Any] = json.loads(file.with_name(file.name.replace(".tar.zst", ".json")).read_text("utf-8"))
-    return found
+    left: dict[str, Any] = json.loads(file.with_name(file.name.replace(".tar.zst", ".json")).read_text("utf-8"))
+    return left
 
 
 def test_a_backup_of_a_past_release_is_brought_back(tmp_path: Path, file: Path) -> None:

@@ -115,7 +115,7 @@ def test_no_scrape_waits_for_a_log_that_does_not_answer(tmp_path: Path) -> None:
         )
         found, first = timed(pipeline)
         again, second = timed(pipeline)
-    assert found["proficio_up"] == again["proficio_up"] == 0 and "proficio_received" not in again
+    assert found["proficio_up"] == again["proficio_up"] == 0 and "proficio_received_total" not in again
     assert first < 10 and second < 1  # what Prometheus waits for unless told otherwise; a second is what a soak allows
 
 

@@ -1,4 +1,4 @@
-"""Keep what this release leaves behind, for every later one to open: python -m tests.releases
+"""Keep what this release leaves behind, for every later one to open: python -m tests.releases.leaving
 
 Writes tests/releases/VERSION.tar.zst, a backup, and VERSION.json, what must be found in it. Run once for each release, before it is
 tagged; the files of a release that is out are never made anew.

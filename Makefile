@@ -12,7 +12,7 @@ help: ## list the targets
 .venv/done: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "proficio needs Python 3.11 or newer.")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -62,8 +62,9 @@ messages: .venv/done ## gather what is to be translated into transforms/locale
 	for po in transforms/locale/*.po; do $(BIN)/pybabel -q update -i transforms/locale/messages.pot -o $$po -l $$(basename $$po .po) --no-fuzzy-matching --no-wrap; done
 	rm transforms/locale/messages.pot
 
+# Without rfc3987-syntax, which only checks formats for cyclonedx-bom: jsonschema, and so dbt, would take a second more to import.
 lock: ## refresh requirements.lock from pyproject.toml
-	$(BIN)/pip-compile --quiet --no-strip-extras --extra dev --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --allow-unsafe --output-file requirements.lock pyproject.toml
+	$(BIN)/pip-compile --quiet --no-strip-extras --extra dev --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --unsafe-package rfc3987-syntax --output-file requirements.lock pyproject.toml
 
 clean: ## remove the environment, caches and local data
 	rm -rf .venv .proficio .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info infra/kafka/target bench.json

@@ -12,9 +12,11 @@ from typing import Any
 
 import yaml
 
+from connectors.lake import storage_errors
 from schemas.errors import ProficioError, QualityError, StorageError
 
 _PACKAGED = Path(__file__).resolve().parent.parent / "dbt_project"
+_ROOM = "Make room and run it again."
 _NOT_COPIED = shutil.ignore_patterns("target", "logs", "__pycache__")
 
 
@@ -57,7 +59,8 @@ class DbtProject:
         self.folder = folder
         self._as_tasks = as_tasks
         self._as_of = as_of
-        self.digest = f"{_refresh(folder, seeds)} {least_group}"
+        with storage_errors(folder):
+            self.digest = f"{_refresh(folder, seeds)} {least_group}"
         self._environment = {
             "PROFICIO_WAREHOUSE": str(warehouse),
             "PROFICIO_WAREHOUSE_TEMP": str(folder / "spill"),
@@ -85,6 +88,8 @@ class DbtProject:
             _ended_tasks()
         finally:
             _release()
+        if "No space left" in str(outcome.exception):
+            raise StorageError(f"dbt {command} found no room on the disk: {outcome.exception}", _ROOM)
         if outcome.exception is not None:
             raise ProficioError(f"dbt {command} did not run: {outcome.exception}", "See the message; mend the project.")
         if command == "parse":
@@ -124,7 +129,7 @@ class DbtProject:
         failed = [one for one in results if one["status"] in ("error", "fail", "runtime error")]
         lines = "\n".join(f"  {one['name']}: {_shortened(' '.join(one['message'].split()))}" for one in failed)
         if any("No space left" in one["message"] or "Could not write" in one["message"] for one in failed):
-            raise StorageError(f"dbt {command} found no room on the disk:\n{lines}", "Make room and run it again.")
+            raise StorageError(f"dbt {command} found no room on the disk:\n{lines}", _ROOM)
         if command == "test":
             raise QualityError(f"{len(failed)} dbt tests failed:\n{lines}", "Look at the rows that the tests name.")
         raise ProficioError(f"dbt {command} failed:\n{lines}", f"The compiled SQL is under {self.folder / 'target'}.")
@@ -153,7 +158,10 @@ def _refresh(folder: Path, seeds: Mapping[str, str]) -> str:
     stamp = folder / ".digest"
     if not stamp.exists() or stamp.read_text() != digest.hexdigest():
         shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(_PACKAGED, folder, ignore=_NOT_COPIED)
+        try:
+            shutil.copytree(_PACKAGED, folder, ignore=_NOT_COPIED, dirs_exist_ok=True)
+        except shutil.Error as error:
+            raise OSError(error.args[0][0][2]) from error  # why for the first, of all files that it could not copy
         for name, text in seeds.items():
             (folder / "seeds" / f"{name}.csv").write_text(text, encoding="utf-8")
         stamp.write_text(digest.hexdigest())

@@ -1,10 +1,14 @@
 """Published copies of the marts: Parquet files and one DuckDB file, replaced atomically, so that no reader waits."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
+from uuid import UUID
 
 import duckdb
+import pyarrow.parquet as pq
+from pydantic import ByteSize, TypeAdapter
 
 from connectors.lake import storage_errors
 from connectors.warehouse import connected, quoted
@@ -16,7 +20,6 @@ BY_PERSON = frozenset(
     {
         "mart_levels",
         "mart_level_history",
-        "mart_evidence",
         "mart_role_gaps",
         "mart_next_steps",
         "dim_account",
@@ -24,6 +27,9 @@ BY_PERSON = frozenset(
     }
 )
 ROW_GROUP = 20_480
+# What has a row for each piece of evidence, and windows over all of them: written share of people by share, as memory holds.
+BY_SHARE = frozenset({"mart_evidence", "mart_explanations"})
+_PIECE = 1024  # bytes that a piece takes meanwhile: measured, a limit of a quarter of it makes DuckDB spill
 IDENTIFYING = ("dim_account", "dim_person")  # who people are: in all others they stand by a keyed hash
 
 
@@ -39,16 +45,50 @@ def stage(warehouse: Path, folder: Path, marts: Sequence[str], memory: str) -> d
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _configure(connection, memory)
         for mart in marts:
-            rows_of, groups = mart, ""
-            if mart in BY_PERSON:
-                rows_of, groups = f"(from {mart} order by person)", f", row_group_size {ROW_GROUP}"
-            target = quoted(folder / f"{mart}.parquet")
             try:
-                copied = connection.execute(f"copy {rows_of} to '{target}' (format parquet, compression zstd{groups})")
+                rows[mart] = _write(connection, mart, folder / f"{mart}.parquet", memory)
             except duckdb.CatalogException:
                 raise InputError(f"The warehouse has no {mart} yet.", "Estimate first: proficio estimate.") from None
-            rows[mart] = (copied.fetchone() or (0,))[0]
     return rows
+
+
+def _write(connection: duckdb.DuckDBPyConnection, mart: str, target: Path, memory: str) -> int:
+    """Write one mart; how many rows."""
+    if mart in BY_SHARE:
+        return _write_by_share(connection, mart, target, memory)
+    rows_of, groups = mart, ""
+    if mart in BY_PERSON:
+        rows_of, groups = f"(from {mart} order by person)", f", row_group_size {ROW_GROUP}"
+    written = connection.execute(f"copy {rows_of} to '{quoted(target)}' (format parquet, compression zstd{groups})")
+    return int((written.fetchone() or (0,))[0])
+
+
+def _write_by_share(connection: duckdb.DuckDBPyConnection, mart: str, target: Path, memory: str) -> int:
+    """Write a mart sorted by person, so many people at a time that sorting what is theirs fits into memory; how many rows.
+
+    The session's variables tell the models (macro is_asked_for) whom to work on, so that no share costs as much as the whole.
+    """
+    [(pieces,)] = connection.execute("select count(*) from int_evidence").fetchall()
+    rows = 0
+    schema = connection.sql(f"from {mart} limit 0").to_arrow_table().schema
+    with pq.ParquetWriter(target, schema, compression="zstd") as writer:
+        for first, last in _shares(1 + pieces * _PIECE // TypeAdapter(ByteSize).validate_python(memory)):
+            connection.execute(
+                f"set variable first_person = '{first}'::uuid; set variable last_person = '{last}'::uuid"
+            )
+            share = f"from {mart} where person between '{first.hex}' and '{last.hex}' order by person"
+            for batch in connection.sql(share).to_arrow_reader(ROW_GROUP):
+                writer.write_batch(batch, row_group_size=ROW_GROUP)
+                rows += batch.num_rows
+    connection.execute("reset variable first_person; reset variable last_person")
+    return rows
+
+
+def _shares(count: int) -> Iterator[tuple[UUID, UUID]]:
+    """Equal ranges of all keys of persons, first to last inclusive; keys are digests, so about as many people in each."""
+    bounds = [2**128 * place // count for place in range(count + 1)]
+    for first, end in pairwise(bounds):
+        yield UUID(int=first), UUID(int=end - 1)
 
 
 def release(staged: Path, folder: Path, marts: Sequence[str]) -> None:

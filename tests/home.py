@@ -37,6 +37,12 @@ class Home:
         assert done.returncode == expect, told
         return told
 
+    def nightly(self, **env: str) -> None:
+        """What the nightly flow does to statements, without Prefect, which takes as long as the rest."""
+        self("land", **env)
+        self("estimate", "--daily", **env)
+        self("publish", **env)
+
     def start(self, *arguments: str, **env: str) -> "subprocess.Popen[bytes]":
         """The command, running."""
         environment = {**os.environ, **env, "PYTHONPATH": str(Path(__file__).parents[1])}

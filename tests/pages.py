@@ -28,7 +28,7 @@ class Served(Server):
         if not run:
             return
         self.home("ingest", "-", stdin=b"\n".join(map(orjson.dumps, statements())))
-        self.home("run")
+        self.home.nightly()
 
     def start(self) -> None:
         path = self.home.folder / "proficio.toml"

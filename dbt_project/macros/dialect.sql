@@ -128,3 +128,10 @@
 {% macro duckdb__days_from_to(bounds, first, last) -%}
     select cast(unnest(generate_series({{ first }}, {{ last }}, interval 1 day)) as date) as day from {{ bounds }}
 {%- endmacro %}
+
+{# Whether a person is among those whom the session asks for (connectors/publication.py); where it asks for nobody, everybody is. #}
+{% macro is_asked_for(person_key) %}{{ return(adapter.dispatch('is_asked_for', 'proficio')(person_key)) }}{% endmacro %}
+{% macro default__is_asked_for(person_key) %}true{% endmacro %}
+{% macro duckdb__is_asked_for(person_key) -%}
+    (getvariable('first_person') is null or {{ person_key }} between getvariable('first_person') and getvariable('last_person'))
+{%- endmacro %}

@@ -104,7 +104,7 @@ def matches(given: dict[str, Any], one: dict[str, Any]) -> bool:
     return True
 
 
-@hypothesis_settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@hypothesis_settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(st.tuples(MATCHES, st.sampled_from(["data-literacy", "collaboration", None])), min_size=1, max_size=12),
     st.lists(statements(), min_size=1, max_size=25),

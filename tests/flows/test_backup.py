@@ -31,7 +31,7 @@ def test_a_backup_in_the_middle_of_a_stream_comes_back(tmp_path: Path) -> None:
     server = Server(tmp_path / "home")
     home = server.home
     first = answered(server, 20)
-    home("run")
+    home.nightly()
     stream = home.start("stream")
     answered(server, 10)
     file = tmp_path / "backup.tar.zst"
@@ -50,7 +50,7 @@ def test_a_backup_in_the_middle_of_a_stream_comes_back(tmp_path: Path) -> None:
     ids = [row["statement_id"] for row in back.rows()]
     assert len(ids) == len(set(ids)) and set(ids) >= set(first)
     assert "0 entries, unaltered" in back("audit", "verify")  # as it was before the erasure
-    back("run")
+    back.nightly()
     assert len(back.rows()) >= 20
     rows = [json.loads(line) for line in back("verify", "--json").splitlines()]
     assert [row["wrong"] for row in rows] == [[]] * 6

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from kafka import KafkaAdminClient
 
-from connectors import lake
+from connectors import lake, warehouse
 from schemas.records import LEVELS, REJECTED, STATEMENTS
 from tests import disk
 from tests.broker import Broker
@@ -235,6 +235,19 @@ def test_a_full_disk_stops_in_time_and_loses_nothing(home: Home, tmp_path: Path)
         assert len(rows) == len(set(rows)) == 6000
 
 
+@pytest.mark.skipif(not disk.CAN_MOUNT, reason="a small tmpfs needs root")
+def test_where_dbt_finds_no_room_is_told_and_made_good(home: Home) -> None:
+    home("ingest", "-", stdin=json.dumps(GOOD).encode())
+    home("land")
+    with disk.mounted(home.settings.home / "dbt", "size=100k"):  # too small for the project, then for what dbt writes
+        assert "No space left" in home("estimate", expect=7)
+        disk.resize(home.settings.home / "dbt", "1400k")
+        assert "No space left" in home("estimate", expect=7)
+        disk.resize(home.settings.home / "dbt", "100m")
+        home("estimate")
+    assert len(warehouse.rows(home.settings.warehouse, "select * from mart_evidence")) == 1
+
+
 @pytest.mark.skipif(not disk.CAN_MOUNT, reason="mounting needs root")
 def test_a_read_only_lake_is_told(home: Home) -> None:
     home("ingest", "-", stdin=json.dumps(GOOD).encode())
@@ -267,7 +280,7 @@ def test_rules_are_tried_and_proposed(home: Home) -> None:
 
     assert "proficio run" in home("align", "suggest", expect=4)
     home("ingest", "s.ndjson")
-    home("run")
+    home.nightly()
     proposed = yaml.safe_load(home("align", "suggest"))
     assert [(one["competency"], one["level"]) for one in proposed] == [("collaboration", "beginner")]
     proposal = json.loads(home("align", "suggest", "--json"))
@@ -282,7 +295,7 @@ def test_a_proposal_can_be_taken_as_it_is(home: Home) -> None:
     }
     (home.folder / "s.ndjson").write_text(json.dumps(unknown))
     home("ingest", "s.ndjson")
-    home("run")
+    home.nightly()
     assert "Nothing is known" in home("levels", "ada@example.org", expect=4)
     folder = home.folder / "framework"
     shutil.copytree(Path(__file__).parents[2] / "schemas" / "generative_ai", folder)
@@ -290,7 +303,7 @@ def test_a_proposal_can_be_taken_as_it_is(home: Home) -> None:
     rules.write_text(rules.read_text("utf-8") + home("align", "suggest"), "utf-8")
     toml = home.folder / "proficio.toml"
     toml.write_text(toml.read_text("utf-8").replace("[estimate]", '[estimate]\nframework = "framework"'), "utf-8")
-    home("run")
+    home.nightly()
     levels = [json.loads(line) for line in home("levels", "ada@example.org", "--json").splitlines()]
     assert {one["competency"] for one in levels if one["evidence_count"]} == {"collaboration"}
 

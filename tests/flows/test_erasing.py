@@ -172,7 +172,7 @@ def test_a_person_is_exported_and_erased_while_statements_arrive(server: Server,
     answered = writer.stop()
     stream.send_signal(signal.SIGINT)
     assert stream.wait(120) == 0
-    home("run", **given)
+    home.nightly(**given)
     table.unlink()  # as the command asked for: the person has none but their own accounts now
     assert names_left(settings, names) == {}
     with event_log(load(None).model_copy(update={"home": settings.home})) as log:

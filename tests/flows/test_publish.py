@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from connectors import publication
+from connectors.warehouse import connected, dictionaries, parquet_rows
 from flows.settings import Settings
 from schemas.errors import InputError, QualityError
 from tests.home import GOOD, Home
@@ -65,6 +66,24 @@ def test_nothing_to_publish_is_told(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no mart_levels yet"):
         publish(settings)
     assert not settings.published.exists()
+
+
+def test_a_mart_written_share_by_share_is_the_same_as_its_view(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory for two pieces: each share of people is worked on by itself."""
+    people = [{"mbox": f"mailto:learner{number}@example.org"} for number in range(9)]
+    pipeline.take([{**GOOD, "actor": one, "result": {"success": place % 2 == 0}} for place, one in enumerate(people)])
+    monkeypatch.setattr(publication, "_PIECE", 500_000_000)
+    for mart in sorted(publication.BY_SHARE):
+        rows = publication.stage(pipeline.settings.warehouse, tmp_path, [mart], "1GB")[mart]
+        written = parquet_rows(tmp_path / f"{mart}.parquet", "from mart")
+        assert [row["person"] for row in written] == sorted(row["person"] for row in written)
+        with connected(pipeline.settings.warehouse, read_only=True) as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            wanted = dictionaries(connection.execute(f"from {mart}"))
+        assert len(wanted) == rows >= len(people)
+        assert sorted(written, key=repr) == sorted(wanted, key=repr)
 
 
 def test_what_is_tested_is_what_is_staged(pipeline: Pipeline, tmp_path: Path) -> None:

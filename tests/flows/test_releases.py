@@ -45,7 +45,7 @@ def test_a_home_of_a_past_release_goes_on_in_its_place(tmp_path: Path, file: Pat
     home("doctor")
     new = [answer(1, 3), answer(3, 3)]  # one of a person who was erased
     home("ingest", "-", stdin="\n".join(map(json.dumps, new)).encode())
-    home("run")
+    home.nightly()
     now = found(home)
     assert set(now["statements"]) - set(left["statements"]) == {new[0]["id"]}
     assert set(left["statements"]) < set(now["statements"])

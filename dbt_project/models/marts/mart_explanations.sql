@@ -16,7 +16,7 @@ with parameters as (
 
 newest_loads as (
 
-    select * from {{ newest_states() }}
+    select * from {{ newest_states() }} as newest_states where {{ is_asked_for('person_key') }}
 
 ),
 

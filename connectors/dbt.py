@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from connectors.lake import storage_errors
+from connectors.warehouse import MORE_MEMORY
 from schemas.errors import ProficioError, QualityError, StorageError
 
 _PACKAGED = Path(__file__).resolve().parent.parent / "dbt_project"
@@ -130,6 +131,8 @@ class DbtProject:
         lines = "\n".join(f"  {one['name']}: {_shortened(' '.join(one['message'].split()))}" for one in failed)
         if any("No space left" in one["message"] or "Could not write" in one["message"] for one in failed):
             raise StorageError(f"dbt {command} found no room on the disk:\n{lines}", _ROOM)
+        if any("Out of Memory" in one["message"] for one in failed):
+            raise StorageError(f"dbt {command} needs more memory:\n{lines}", MORE_MEMORY)
         if command == "test":
             raise QualityError(f"{len(failed)} dbt tests failed:\n{lines}", "Look at the rows that the tests name.")
         raise ProficioError(f"dbt {command} failed:\n{lines}", f"The compiled SQL is under {self.folder / 'target'}.")

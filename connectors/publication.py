@@ -29,7 +29,7 @@ BY_PERSON = frozenset(
 ROW_GROUP = 20_480
 # What has a row for each piece of evidence, and windows over all of them: written share of people by share, as memory holds.
 BY_SHARE = frozenset({"mart_evidence", "mart_explanations"})
-_PIECE = 1024  # bytes that a piece takes meanwhile: measured, a limit of a quarter of it makes DuckDB spill
+_PIECE = 1024  # bytes that a piece may take meanwhile; docs/capacity.md has what it was measured on
 IDENTIFYING = ("dim_account", "dim_person")  # who people are: in all others they stand by a keyed hash
 
 

@@ -19,6 +19,7 @@ from schemas.lake import STATEMENTS
 from schemas.records import StoredRecord
 from transforms.identity import Identities
 
+MORE_MEMORY = "Let DuckDB use more: estimate.memory, or PROFICIO_ESTIMATE__MEMORY."
 SETUP = """
 create schema if not exists lake;
 create table if not exists lake.offsets (
@@ -299,6 +300,8 @@ def connected(path: Path, read_only: bool = False) -> Iterator[duckdb.DuckDBPyCo
         connection.execute("set enable_progress_bar = false")  # it would stand between the lines of --json
         connection.execute("set max_vacuum_tasks = 0")  # rewriting row groups takes longer than a load: see finish_load
         yield connection
+    except duckdb.OutOfMemoryException as error:
+        raise StorageError(f"{path}: {str(error).splitlines()[0]}", MORE_MEMORY) from error
     except (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException) as error:
         if isinstance(error, duckdb.TransactionException) and "Failed to commit" not in str(error):
             raise  # a fault of ours; a commit fails where the disk does

@@ -11,7 +11,7 @@ import pytest
 from connectors import publication
 from connectors.warehouse import connected, dictionaries, parquet_rows
 from flows.settings import Settings
-from schemas.errors import InputError, QualityError
+from schemas.errors import InputError, QualityError, StorageError
 from tests.home import GOOD, Home
 from tests.pipeline import Pipeline
 from transforms.calibration import Calibration
@@ -84,6 +84,13 @@ def test_a_mart_written_share_by_share_is_the_same_as_its_view(
             wanted = dictionaries(connection.execute(f"from {mart}"))
         assert len(wanted) == rows >= len(people)
         assert sorted(written, key=repr) == sorted(wanted, key=repr)
+
+
+def test_too_little_memory_is_told(pipeline: Pipeline, tmp_path: Path) -> None:
+    pipeline.take([GOOD])
+    with pytest.raises(StorageError, match="Out of Memory") as error:
+        publication.stage(pipeline.settings.warehouse, tmp_path, ["mart_explanations"], "1MB")
+    assert "estimate.memory" in error.value.hint
 
 
 def test_what_is_tested_is_what_is_staged(pipeline: Pipeline, tmp_path: Path) -> None:

@@ -5,10 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -18,6 +17,9 @@ from schemas.errors import InputError, StorageError, UnavailableError
 from schemas.lake import STATEMENTS
 from schemas.records import StoredRecord
 from transforms.identity import Identities
+
+if TYPE_CHECKING:
+    import pandas as pd  # a third of what a command takes to start
 
 MORE_MEMORY = "Let DuckDB use more: estimate.memory, or PROFICIO_ESTIMATE__MEMORY."
 SETUP = """
@@ -225,7 +227,7 @@ def rows(database: Path, query: str, parameters: Sequence[Any] = ()) -> list[dic
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def frame(database: Path, query: str) -> pd.DataFrame:
+def frame(database: Path, query: str) -> "pd.DataFrame":
     """The rows of a query on a DuckDB file, opened read-only, as a data frame."""
     if not database.exists():
         raise InputError(f"There is no warehouse {database} yet.", "Estimate first: proficio estimate.")

@@ -29,7 +29,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     call(sys.executable, "-m", "venv", str(folder / "env"), cwd=folder)
     fresh = str(folder / "env" / "bin" / "pip")
-    call(fresh, "install", "--quiet", "--require-hashes", "-r", str(ROOT / "requirements.lock"), cwd=folder)
+    call(
+        fresh, "install", "--quiet", "--no-deps", "--require-hashes", "-r", str(ROOT / "requirements.lock"), cwd=folder
+    )
     call(fresh, "install", "--quiet", "--no-deps", *map(str, folder.glob("*.whl")), cwd=folder)
     return folder
 

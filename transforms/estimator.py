@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import boxcox1p
 
 Array = NDArray[np.float64]
 LEAST_MASS = 1e-30  # of a cell, so that no amount of evidence makes an ability impossible and no logarithm infinite
@@ -77,6 +76,8 @@ class Parameters:
 
     def practised(self, count: int | NDArray[np.int64]) -> Array:
         """What so many pieces of evidence count for as practice: ((1 + n)^κ − 1) / κ, log(1 + n) for κ = 0 (Box and Cox 1964)."""
+        from scipy.special import boxcox1p  # late: commands that estimate nothing start sooner
+
         return np.asarray(boxcox1p(count, self.practice_curve), dtype=np.float64)
 
     def difficulty(self, level: int) -> float:

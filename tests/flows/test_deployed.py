@@ -182,6 +182,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[st
         end(server)
 
 
+@pytest.mark.timeout(1200)  # two minutes by itself; beside others, which share the processors, five times that
 def test_deployments_run_on_a_real_server_and_worker(prefect_server: dict[str, str], tmp_path: Path) -> None:
     home = tmp_path / "home"
     put(home, "ada", 3)

@@ -11,16 +11,18 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
+from secrets import token_hex
 from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from connectors import claims
 from schemas.errors import StorageError, UnavailableError
 from schemas.lake import STATEMENTS
 
@@ -63,13 +65,29 @@ def next_offsets(files: Iterable[LakeFile], topic: str) -> dict[int, int]:
     return ends
 
 
-def publish(lake: Path, table: pa.Table, topic: str, partition: int, first: int, last: int, day: date) -> LakeFile:
-    """Write a table as one file, wholly or not at all: temporary name, fsync, rename, fsync of the folder."""
+def publish(
+    lake: Path,
+    table: pa.Table,
+    topic: str,
+    partition: int,
+    first: int,
+    last: int,
+    day: date,
+    follows: int | None = None,
+) -> LakeFile:
+    """Write a table as one file, wholly or not at all: temporary name, fsync, claim, rename, fsync of the folder.
+
+    It goes on from offset `follows`, which is `first` but where records between expired. claims.Fenced where another worker did.
+    """
     folder = lake / f"received={day.isoformat()}"
     path = folder / f"{topic}-{partition}-{first:020d}-{last:020d}.parquet"
     with storage_errors(lake), _temporary(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
-        _rename(temporary, path)
+        _durable(temporary)
+        claims.claim(lake, topic, partition, first if follows is None else follows, temporary, path)
+        with suppress(FileNotFoundError):  # whoever lands next has finished it
+            temporary.rename(path)
+        claims.sync(folder)
     return LakeFile(topic, partition, first, last, day, path)
 
 
@@ -124,8 +142,12 @@ def note_state(lake: Path, now: State) -> None:
 
 
 def sweep(lake: Path) -> int:
-    """Remove what a killed process left: temporary files, and files that a compacted one replaced. How many."""
+    """Finish or remove what a killed process left: claimed files, temporary ones, and those that a compacted one replaced.
+
+    How many were removed. Only for who has the lake alone.
+    """
     with storage_errors(lake):
+        claims.clear(lake)
         keep = {file.path for file in published(lake)}
         leftovers = [*lake.glob(f"received=*/*{_TEMPORARY}"), *lake.glob(f"*{_TEMPORARY}")]
         leftovers += [file.path for file in _all_files(lake) if file.path not in keep]
@@ -155,13 +177,27 @@ def compact(lake: Path, below: int = COMPACT_BELOW) -> tuple[int, int]:
 
 @contextmanager
 def locked(lake: Path) -> Iterator[None]:
-    """Hold the lake for writing. UnavailableError when another process does."""
-    with _lock(lake, ".lock", fcntl.LOCK_EX) as held:
-        if not held:
+    """Hold the lake for writing, alone. UnavailableError when another process does."""
+    with tried(lake) as alone:
+        if not alone:
             raise UnavailableError(
                 f"Another process is landing into {lake}.",
-                "Wait for it, or stop it; one lander at a time writes a lake.",
+                "Wait for it, or stop it. Several land at once as members of a group: land.group.",
             )
+        yield
+
+
+@contextmanager
+def tried(lake: Path) -> Iterator[bool]:
+    """Whether the lake was free, and is held now, alone."""
+    with _lock(lake, ".lock", fcntl.LOCK_EX) as alone:
+        yield alone
+
+
+@contextmanager
+def shared(lake: Path) -> Iterator[None]:
+    """Hold the lake for landing beside others that land; waits for who has it alone."""
+    with _lock(lake, ".lock", fcntl.LOCK_SH, wait=True):
         yield
 
 
@@ -250,7 +286,7 @@ def _neighbours(files: list[LakeFile], below: int) -> list[list[LakeFile]]:
 @contextmanager
 def _temporary(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}{_TEMPORARY}")
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.{token_hex(4)}{_TEMPORARY}")
     try:
         yield temporary
     finally:
@@ -258,11 +294,12 @@ def _temporary(path: Path) -> Iterator[Path]:
 
 
 def _rename(temporary: Path, path: Path) -> None:
-    with temporary.open("rb") as written:
-        os.fsync(written.fileno())
+    _durable(temporary)
     temporary.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    claims.sync(path.parent)
+
+
+def _durable(path: Path) -> None:
+    with path.open("rb") as written:
+        os.fsync(written.fileno())
+    claims.sync(path.parent)

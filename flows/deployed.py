@@ -13,7 +13,7 @@ from prefect import flow, task
 from prefect.events import emit_event
 from prefect.runtime import flow_run
 
-from connectors.event_log import EventLog
+from connectors.event_log import EventLog, Membership
 from flows import compacting
 from flows import estimate as estimating
 from flows import evaluate as evaluating
@@ -194,13 +194,14 @@ def stream(config: str | None = None, seconds: float | None = None) -> dict[str,
         note_run(settings, "stream") as run,
         event_log(settings) as log,
         ThreadPoolExecutor(1, "feedback") as teller,
+        landing.joined(settings, log) as mine,
     ):
         project = dbt_project(settings)
         project.parse()
 
         @task(name="micro-batch", **RETRIES)
         def micro_batch() -> dict[str, Any]:
-            landed = landing.land(settings, log)
+            landed = landing.land(settings, log, mine=mine)
             estimating.estimate(settings, project=project, log=log)
             publishing.publish_live(settings)
             return asdict(landed)
@@ -209,7 +210,7 @@ def stream(config: str | None = None, seconds: float | None = None) -> dict[str,
         telling: Future[None] | None = None
         told_at = 0.0
         while not stopping.is_set() and (ends is None or time.monotonic() < ends):
-            if publishing_due or _has_grown(settings, log):
+            if publishing_due or _has_grown(settings, log, mine):
                 try:
                     done = micro_batch()
                 except (
@@ -242,9 +243,11 @@ def _tell(settings: Settings) -> None:
         logger().warning("%s What was not told is told the next time.", error)
 
 
-def _has_grown(settings: Settings, log: EventLog) -> bool:
+def _has_grown(settings: Settings, log: EventLog, mine: Membership | None) -> bool:
     """Whether records wait to be landed. A log that does not answer now is asked again at the next turn."""
     try:
+        if mine:
+            mine()  # stays a member, also while nothing comes
         return bool(landing.backlog(settings, log))
     except UnavailableError as error:
         logger().warning("%s Trying again.", error)

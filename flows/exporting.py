@@ -104,7 +104,7 @@ def _found(settings: Settings, log: EventLog, search: re.Pattern[str]) -> Iterat
         rows = lake.read(file).select(["statement"])
         for text in rows.filter(matching(rows, search))["statement"].to_pylist():
             yield orjson.loads(text)
-    for partition, (first, end) in backlog(settings, log).items():
+    for partition, (_, first, end) in backlog(settings, log).items():
         for record in log.read(STATEMENTS, partition, first, end):
             if record.value and search.search(record.value.decode(errors="replace")):
                 try:

@@ -1,20 +1,23 @@
 """Landing: records of the event log become rows of the lake, exactly once; bad ones become dead letters."""
 
 import gc
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors import lake
-from connectors.event_log import EventLog
+from connectors import claims, lake
+from connectors.event_log import EventLog, Membership
 from flows.dead_letters import record_of
 from flows.gates import passed
 from flows.late import take_out_erased
+from flows.logs import logger
 from flows.opening import event_log, repairs
 from flows.replay import migrate
 from flows.settings import Settings
@@ -25,6 +28,11 @@ from transforms.rows import to_table
 from transforms.statements import Judged, RefusedStatement, judge
 
 Progress = Callable[[int], None]
+_OTHERS_SECONDS = 0.5  # between looks at whether others have landed what is theirs
+
+
+def _silent(_count: int) -> None:
+    """Progress that nobody watches."""
 
 
 @dataclass
@@ -51,57 +59,140 @@ class Landed:
     erased: int = 0
 
 
-def land(settings: Settings, log: EventLog | None = None, progress: Progress = lambda count: None) -> Landed:
+def land(
+    settings: Settings, log: EventLog | None = None, progress: Progress = _silent, mine: Membership | None = None
+) -> Landed:
     """Land everything that the event log holds now and the lake does not. Safe to kill at any instant.
 
+    With land.group any number of processes share the partitions (`mine` says which are this one's, where the caller is a member
+    already), and each returns when all is landed, by whomever: partitions of one that dies or stops answering go to the others.
     QualityError stops it before a batch that breaks a gate is published; nothing is lost, its offsets are landed next.
     """
     if log is None:
         with event_log(settings) as opened:
-            return land(settings, opened, progress)
+            return land(settings, opened, progress, mine)
+    if mine is not None:
+        return _land_beside_others(settings, log, progress, mine)
+    with joined(settings, log) as member:
+        if member is not None:
+            return _land_beside_others(settings, log, progress, member)
+        with lake.locked(settings.lake):
+            _make_ready(settings, log)
+            return _land(settings, log, progress, None)
+
+
+def _land_beside_others(settings: Settings, log: EventLog, progress: Progress, mine: Membership) -> Landed:
+    with lake.tried(settings.lake) as alone:
+        if alone:  # otherwise whoever lands already has done it
+            _make_ready(settings, log)
+    with lake.shared(settings.lake):
+        return _land(settings, log, progress, mine)
+
+
+@contextmanager
+def joined(settings: Settings, log: EventLog) -> Iterator[Membership | None]:
+    """Be a member of land.group, if there is one."""
+    if not settings.land.group:
+        yield None
+        return
+    with log.member(STATEMENTS, settings.land.group, settings.land.session_seconds) as mine:
+        yield mine
+
+
+def _make_ready(settings: Settings, log: EventLog) -> None:
+    lake.sweep(settings.lake)
+    migrate(settings, log)
+
+
+def _land(settings: Settings, log: EventLog, progress: Progress, mine: Membership | None) -> Landed:
+    """Land what waits now; as a member of a group, what of that is this one's, until nothing of it waits."""
     total = Landed()
-    with lake.locked(settings.lake), ThreadPoolExecutor(max_workers=1) as settler:
-        lake.sweep(settings.lake)
-        migrate(settings, log)
+    ends: dict[int, int] | None = None
+    while waiting := backlog(settings, log, ends):
+        ends = ends or {partition: waits.end for partition, waits in waiting.items()}
+        if any(
+            [claims.finish(settings.lake, STATEMENTS, partition, one.follows) for partition, one in waiting.items()]
+        ):
+            continue  # what a killed worker left is published now
+        held = waiting if mine is None else {partition: waiting[partition] for partition in mine() & set(waiting)}
+        if held:
+            total = _sum(total, _land_held(settings, log, progress, _Held(held, mine)))
+        else:
+            time.sleep(_OTHERS_SECONDS)
+    return total
+
+
+def _land_held(settings: Settings, log: EventLog, progress: Progress, held: "_Held") -> Landed:
+    """Read and judge one batch while the one before is checked and published."""
+    total = Landed()
+    with ThreadPoolExecutor(max_workers=1) as settler:
         settling: Future[Landed] | None = None
-        for batch in _batches(settings, log, repairs(settings)):
+        for batch in _batches(settings, log, repairs(settings), held):
             if settling is not None:
                 total = _sum(total, settling.result())
             progress(batch.records)
-            settling = settler.submit(_settle_and_tidy, settings, log, batch)
+            settling = settler.submit(_settle_and_tidy, settings, log, batch, held)
             del batch
         if settling is not None:
             total = _sum(total, settling.result())
     return total
 
 
-def backlog(settings: Settings, log: EventLog) -> dict[int, tuple[int, int]]:
-    """For each partition with records that are not landed, the first such offset and the end of the partition."""
+class Waiting(NamedTuple):
+    """What of a partition is not landed: where the lake ends, the first offset to land, the end of the partition."""
+
+    follows: int
+    first: int
+    end: int
+
+
+class _Held:
+    """The partitions that are being landed. One that another worker goes on with is let go, whatever was read of it."""
+
+    def __init__(self, waiting: Mapping[int, Waiting], mine: Membership | None) -> None:
+        self.waiting, self._mine = waiting, mine
+        self.follows = {partition: waits.follows for partition, waits in waiting.items()}
+        self._lost: set[int] = set()
+
+    def holds(self, partition: int) -> bool:
+        return partition not in self._lost
+
+    def still_member(self, partition: int) -> bool:
+        return self.holds(partition) and (self._mine is None or partition in self._mine())
+
+    def lose(self, partition: int) -> None:
+        self._lost.add(partition)
+
+
+def backlog(settings: Settings, log: EventLog, ends: Mapping[int, int] | None = None) -> dict[int, Waiting]:
+    """For each partition with records that are not landed, those; with `ends`, of the partitions named and up to there."""
     starts = lake.next_offsets(lake.published(settings.lake), STATEMENTS)
     waiting = {}
     for partition, (begin, end) in log.offsets(STATEMENTS).items():
-        first = starts.get(partition, begin)
-        if first > end:
+        follows = starts.get(partition, 0)
+        if follows > end:
             raise StorageError(
-                f"The lake holds offset {first - 1} of {STATEMENTS}-{partition}, but the event log ends at {end}.",
+                f"The lake holds offset {follows - 1} of {STATEMENTS}-{partition}, but the event log ends at {end}.",
                 "The event log was replaced or cut. Bring it back, or start with another home.",
             )
-        if first < begin and not settings.land.skip_expired:
+        if follows < begin and partition in starts and not settings.land.skip_expired:
             raise StorageError(
-                f"{STATEMENTS}-{partition} starts at offset {begin}, but {first} is to be landed next: "
-                f"{begin - first} records expired unlanded.",
+                f"{STATEMENTS}-{partition} starts at offset {begin}, but {follows} is to be landed next: "
+                f"{begin - follows} records expired unlanded.",
                 "Raise the topic's retention and land more often. To go on without them: land.skip_expired = true.",
             )
-        first = max(first, begin)
-        if first < end:
-            waiting[partition] = (first, end)
+        waits = Waiting(follows, max(follows, begin), end if ends is None else min(end, ends.get(partition, 0)))
+        if waits.first < waits.end:
+            waiting[partition] = waits
     return waiting
 
 
-def _batches(settings: Settings, log: EventLog, mends: tuple[Repair, ...]) -> Iterator[Batch]:
+def _batches(settings: Settings, log: EventLog, mends: tuple[Repair, ...], held: _Held) -> Iterator[Batch]:
     version = settings.land.xapi_version
     batch, room, bytes_left = Batch(), settings.land.batch_records, settings.land.batch_bytes
-    for partition, (first, end) in backlog(settings, log).items():
+    for partition, (_, first, end) in held.waiting.items():
+        if not held.still_member(partition):
+            continue
         start = first
         with _without_garbage_collection():
             for record in log.read(STATEMENTS, partition, first, end):
@@ -116,20 +207,23 @@ def _batches(settings: Settings, log: EventLog, mends: tuple[Repair, ...]) -> It
                     start = record.offset + 1
                     yield batch
                     batch, room, bytes_left = Batch(), settings.land.batch_records, settings.land.batch_bytes
+                    if not held.still_member(partition):
+                        start = end
+                        break
         if start < end:
             batch.ranges[partition] = (start, end - 1)
     if batch.ranges:
         yield batch
 
 
-def _settle_and_tidy(settings: Settings, log: EventLog, batch: Batch) -> Landed:
+def _settle_and_tidy(settings: Settings, log: EventLog, batch: Batch, held: _Held) -> Landed:
     """Settle a batch, then free the cycles that checking it left: reading goes on without the garbage collector."""
-    landed = _settle(settings, log, batch)
+    landed = _settle(settings, log, batch, held)
     gc.collect(0)
     return landed
 
 
-def _settle(settings: Settings, log: EventLog, batch: Batch) -> Landed:
+def _settle(settings: Settings, log: EventLog, batch: Batch, held: _Held) -> Landed:
     """Check a batch, then publish it: dead letters first, so that a crash repeats rather than loses them."""
     repaired = sum(1 for names in batch.judged if names[9])
     table = to_table(batch.judged)
@@ -138,15 +232,26 @@ def _settle(settings: Settings, log: EventLog, batch: Batch) -> Landed:
     table, rejected, erased = take_out_erased(settings, log, table, rejected)
     if rejected:
         log.append(REJECTED, rejected)
-    files = sum(1 for _ in _publish(settings, batch, table))
-    return Landed(table.num_rows, len(rejected), files, repaired, erased)
+    rows = list(_publish(settings, batch, table, held))
+    return Landed(sum(rows), len(rejected), len(rows), repaired, erased)
 
 
-def _publish(settings: Settings, batch: Batch, table: pa.Table) -> Iterator[lake.LakeFile]:
+def _publish(settings: Settings, batch: Batch, table: pa.Table, held: _Held) -> Iterator[int]:
+    """Publish what of a batch is still to be landed here; the rows of each file."""
     for partition, (first, last) in batch.ranges.items():
         rows = table.filter(pc.equal(table["log_partition"], partition))
         for start, end, day, part in _by_day(rows, first, last):
-            yield lake.publish(settings.lake, part, STATEMENTS, partition, start, end, day)
+            if not held.holds(partition):
+                break
+            follows = held.follows[partition]
+            try:
+                lake.publish(settings.lake, part, STATEMENTS, partition, start, end, day, follows)
+            except claims.Fenced as fenced:
+                logger().warning("%s; what was read of it here is left to the worker that did.", fenced)
+                held.lose(partition)
+                break
+            held.follows[partition] = end + 1
+            yield part.num_rows
 
 
 def _by_day(rows: pa.Table, first: int, last: int) -> Iterator[tuple[int, int, date, pa.Table]]:

@@ -122,6 +122,8 @@ TEMPLATE = """\
 # repairs_off = []              # names from schemas/repairs.yaml, or ["*"]
 # skip_expired = false          # go on where the log removed records before they were landed
 # xapi_version = "1.0.3"        # of statements that do not name theirs
+# group = "proficio-land"       # Kafka consumer group in which any number of processes land; without it, one at a time does
+# session_seconds = 45          # … after which a worker that does not answer loses its partitions to the others
 
 [sources.git]
 # repositories = ["/srv/git/models", "https://git.example.org/team/app.git"]

@@ -23,14 +23,14 @@ def standing(settings: Settings) -> dict[str, Any]:
         waiting = backlog(settings, log)
         oldest = [
             record.timestamp
-            for partition, (first, _) in waiting.items()
+            for partition, (_, first, _) in waiting.items()
             for record in log.read(STATEMENTS, partition, first, first + 1)
         ]
         received = sum(end - begin for begin, end in log.offsets(STATEMENTS).values())
         letters = list(dead_letters(log))
     return {
         "received": received,
-        "backlog": sum(end - first for first, end in waiting.values()),
+        "backlog": sum(one.end - one.first for one in waiting.values()),
         "lag_seconds": time.time() - min(oldest) / 1000 if oldest else None,
         "files": len(files),
         "landed_offsets": sum(file.last - file.first + 1 for file in files),

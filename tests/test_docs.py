@@ -40,6 +40,7 @@ ELSEWHERE = {
     "python -m tests.end_to_end.wavering": "tests/end_to_end/test_telling.py",
     "python -m tests.end_to_end.telling": "tests/end_to_end/test_telling.py runs it smaller",
     "python -m tests.end_to_end.kills": "tests/flows/test_land.py runs it smaller",
+    "python -m tests.end_to_end.workers": "tests/flows/test_land.py runs it smaller",
     "python -m tests.benchmarks": "test_the_benchmark_runs",
 }
 HERE = "proficio "

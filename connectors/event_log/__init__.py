@@ -1,6 +1,7 @@
 """The event log: Kafka in production, one SQLite file on a laptop, behind one protocol."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 from schemas.records import Record, StoredRecord, Topic
@@ -12,6 +13,9 @@ class Offsets(NamedTuple):
     begin: int
     end: int
 
+
+Membership = Callable[[], frozenset[int]]
+"""Which partitions are this member's now. Asked at least every five minutes, else the group goes on without the member."""
 
 Door = Callable[[str, Iterable[Record]], Iterable[Record]]
 
@@ -44,6 +48,13 @@ class EventLog(Protocol):
 
     def read(self, topic: str, partition: int, begin: int, end: int) -> Iterator[StoredRecord]:
         """The records at offsets begin ≤ offset < end, in order, in bounded memory. Compacted ones are passed over."""
+        ...
+
+    def member(self, topic: str, group: str, session_seconds: float) -> AbstractContextManager[Membership]:
+        """Share a topic's partitions with the other members of a group, for as long as the context lasts.
+
+        A member of whom nothing is heard for `session_seconds` loses its partitions to others.
+        """
         ...
 
     singly: bool  # whether `forget` takes out the records given and no others

@@ -8,7 +8,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 from kafka.errors import KafkaError, MessageSizeTooLargeError, TopicAlreadyExistsError
 
-from connectors.event_log import Door, Offsets, kafka_clients, open_door
+from connectors.event_log import Door, Membership, Offsets, kafka_clients, open_door
 from schemas.errors import InputError, ProficioError, UnavailableError
 from schemas.records import LEVELS, Record, StoredRecord, Topic
 
@@ -16,6 +16,7 @@ _IDLE_SECONDS = 60
 _DAY_MS = "86400000"
 # What a tombstone takes out is gone from the disk within a day, and the tombstone within another.
 _COMPACTED = {"cleanup.policy": "compact", "max.compaction.lag.ms": _DAY_MS, "delete.retention.ms": _DAY_MS}
+_ANSWER_MS = 200
 _TRANSACTION_SECONDS = 30  # after which the broker gives up what a process that ended left open
 
 
@@ -166,6 +167,29 @@ class KafkaEventLog:
                         if message.headers
                         else {},
                     )
+
+    @contextmanager
+    def member(self, topic: str, group: str, session_seconds: float) -> Iterator[Membership]:
+        """Join a consumer group, which Kafka's coordinator shares the partitions among."""
+        session = int(session_seconds * 1000)
+        with self._errors(topic):
+            consumer = kafka_clients.opened(
+                KafkaConsumer, **self._options, group_id=group, enable_auto_commit=False, auto_offset_reset="latest",
+                session_timeout_ms=session, heartbeat_interval_ms=session // 4, allow_auto_create_topics=False,
+                request_timeout_ms=max(30_000, session + 5_000),
+            )  # fmt: skip
+            consumer.subscribe([topic])
+
+        def mine() -> frozenset[int]:
+            with self._errors(topic):
+                consumer.poll(timeout_ms=_ANSWER_MS)  # answers the coordinator; what is read, `read` reads
+                consumer.pause(*consumer.assignment())
+                return frozenset(place.partition for place in consumer.assignment())
+
+        try:
+            yield mine
+        finally:
+            consumer.close(autocommit=False)
 
     def forget(self, topic: str, records: Iterable[StoredRecord]) -> None:
         """Take out everything up to the last of these records in each partition, or give their keys a tombstone."""

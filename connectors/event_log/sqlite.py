@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kafka.partitioner import murmur2
 
-from connectors.event_log import Door, Offsets, open_door
+from connectors.event_log import Door, Membership, Offsets, open_door
 from connectors.sqlite_files import settle
 from schemas.errors import ProficioError, StorageError, UnavailableError
 from schemas.records import Record, StoredRecord, Topic
@@ -115,6 +115,13 @@ class SqliteEventLog:
             if len(rows) < _READ_AHEAD:
                 return
             position = rows[-1][0] + 1
+
+    @contextmanager
+    def member(self, topic: str, group: str, session_seconds: float) -> Iterator[Membership]:  # noqa: ARG002
+        """Every partition is every member's: one machine gains nothing by sharing them."""
+        with self._errors():
+            everything = frozenset(self._partitions(topic))
+        yield lambda: everything
 
     def forget(self, topic: str, records: Iterable[StoredRecord]) -> None:
         """Take records out of the file, which is written anew: pages keep copies of what moved from one to another."""

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from connectors import lake
+from connectors import claims, lake
 from schemas.errors import StorageError, UnavailableError
 from schemas.lake import STATEMENTS
 from schemas.records import StoredRecord
@@ -60,7 +60,8 @@ def test_compaction_keeps_rows_and_days_apart(tmp_path: Path) -> None:
 def test_a_compaction_that_was_killed_before_it_cleaned_up_counts_no_row_twice(tmp_path: Path) -> None:
     publish(tmp_path, 0, 4)
     publish(tmp_path, 5, 9)
-    publish(tmp_path, 0, 9)  # the merged file stands, the old ones still do
+    with lake.reading(tmp_path):  # which keeps the old ones, as a kill does, while the merged file stands
+        lake.compact(tmp_path)
     (tmp_path / "received=2026-01-01" / "half.parquet.99.tmp").write_bytes(b"half")
     assert offsets(tmp_path) == list(range(10))
     assert lake.sweep(tmp_path) == 3
@@ -90,3 +91,44 @@ def test_one_lander_at_a_time(tmp_path: Path) -> None:
         pass
     with lake.locked(tmp_path):
         pass
+
+
+def test_who_comes_too_late_publishes_nothing(tmp_path: Path) -> None:
+    """A worker that was paused wakes up with what another landed meanwhile, cut at another place, and on another day."""
+    publish(tmp_path, 0, 9)
+    with pytest.raises(claims.Fenced):
+        publish(tmp_path, 0, 4, date(2026, 1, 2))
+    assert offsets(tmp_path) == list(range(10))
+    assert not list(tmp_path.rglob("*.tmp"))
+    with pytest.raises(claims.Fenced):  # also where what expired lies between
+        lake.publish(tmp_path, table(7, 9), "t", 0, 7, 9, DAY, follows=0)
+    publish(tmp_path, 10, 14)
+
+
+def test_what_a_killed_worker_had_claimed_is_finished_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(tmp_path, 0, 9)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Path, "rename", _killed)
+        patched.setattr(Path, "unlink", lambda *_, **__: None)  # nor does it clear up
+        publish(tmp_path, 10, 14)
+    assert offsets(tmp_path) == list(range(10))
+    with pytest.raises(claims.Fenced):
+        publish(tmp_path, 10, 12)
+    assert claims.finish(tmp_path, "t", 0, 10)
+    assert offsets(tmp_path) == list(range(15))
+    assert not claims.finish(tmp_path, "t", 0, 15)
+
+
+def test_a_claim_whose_file_is_gone_is_told_and_forgotten_by_who_is_alone(tmp_path: Path) -> None:
+    publish(tmp_path, 0, 9).path.unlink()
+    with pytest.raises(StorageError, match="which is gone"):
+        claims.finish(tmp_path, "t", 0, 0)
+    lake.sweep(tmp_path)
+    publish(tmp_path, 0, 4)
+    assert offsets(tmp_path) == list(range(5))
+
+
+def _killed(*_: object) -> None:
+    raise KeyboardInterrupt

@@ -18,7 +18,7 @@ import orjson
 import pyarrow.parquet as pq
 
 from connectors import lake
-from flows.opening import event_log
+from flows.opening import event_log, topics
 from flows.settings import EventLogSettings, LandSettings, Settings
 from schemas.records import STATEMENTS, Record
 from tests.broker import Broker
@@ -35,59 +35,66 @@ def statement(number: int, random_bits: random.Random) -> dict[str, object]:
     }
 
 
-def landed_under_fire(home: Path, statements: int, kills: int, broker: Broker | None, seed: int) -> dict[str, int]:
-    """Append statements, land them while killing; how many were sent, landed, and what the kills met."""
-    random_bits = random.Random(seed)
-    log_settings = EventLogSettings(kind="kafka", bootstrap_servers=broker.address) if broker else EventLogSettings()
-    settings = Settings(home=home, event_log=log_settings, land=LandSettings(batch_records=max(500, statements // 60)))
-    sent = []
+def sent(settings: Settings, statements: int, random_bits: random.Random) -> list[str]:
+    """Append so many statements to the event log, whose topics are made; their ids."""
+    ids = []
     with event_log(settings) as log:
-        if broker:
-            from flows.opening import topics
-
-            log.create(topics(settings))
+        log.create(topics(settings))
         for start in range(0, statements, 5000):
             batch = [statement(number, random_bits) for number in range(start, min(start + 5000, statements))]
-            sent += [str(one["id"]) for one in batch]
+            ids += [str(one["id"]) for one in batch]
             log.append(STATEMENTS, [Record(one["actor"]["mbox"], orjson.dumps(one), {}) for one in batch])  # type: ignore[index]
-    restarts = {kills // 3, 2 * kills // 3} if broker else set()
-    in_the_middle = 0
-    for kill in range(kills):
-        before = len(lake.published(settings.lake))
-        lander = _lander(settings)
-        time.sleep(3.0 + random_bits.random() * 4)
-        if kill in restarts and broker:
-            broker.kill()
-            time.sleep(random_bits.random())
-            broker.start()
-        in_the_middle += lander.poll() is None and len(lake.published(settings.lake)) > before
-        lander.send_signal(signal.SIGKILL)
-        lander.wait()
-        if kill == kills // 2:
-            lake.compact(settings.lake)
-    last = _lander(settings, wait=True)
-    assert last.returncode == 0, "the undisturbed landing failed"
-    landed = []
-    for file in lake.published(settings.lake):
-        landed += pq.read_table(file.path, columns=["statement_id"])["statement_id"].to_pylist()
-    assert len(landed) == len(set(landed)), f"{len(landed) - len(set(landed))} statements landed twice"
-    assert set(landed) == set(sent), f"{len(set(sent) - set(landed))} statements were lost"
-    return {"sent": len(sent), "landed": len(landed), "kills": kills, "kills_between_files": in_the_middle,
-            "broker_restarts": len(restarts)}  # fmt: skip
+    return ids
 
 
-def _lander(settings: Settings, wait: bool = False) -> subprocess.Popen[bytes]:
+def lander(settings: Settings) -> subprocess.Popen[bytes]:
+    """`proficio land`, running."""
     environment = {
         **os.environ,
         "PROFICIO_HOME": str(settings.home),
         "PROFICIO_EVENT_LOG__KIND": settings.event_log.kind,
         "PROFICIO_EVENT_LOG__BOOTSTRAP_SERVERS": settings.event_log.bootstrap_servers,
         "PROFICIO_LAND__BATCH_RECORDS": str(settings.land.batch_records),
+        "PROFICIO_LAND__GROUP": settings.land.group,
+        "PROFICIO_LAND__SESSION_SECONDS": str(settings.land.session_seconds),
     }
-    process = subprocess.Popen([sys.executable, "-m", "flows.cli", "land"], env=environment, stdout=subprocess.DEVNULL)
-    if wait:
-        process.wait()
-    return process
+    return subprocess.Popen([sys.executable, "-m", "flows.cli", "land"], env=environment, stdout=subprocess.DEVNULL)
+
+
+def landed_once(settings: Settings, ids: list[str]) -> int:
+    """How many landed, which are those that were sent, each once."""
+    landed = []
+    for file in lake.published(settings.lake):
+        landed += pq.read_table(file.path, columns=["statement_id"])["statement_id"].to_pylist()
+    assert len(landed) == len(set(landed)), f"{len(landed) - len(set(landed))} statements landed twice"
+    assert set(landed) == set(ids), f"{len(set(ids) - set(landed))} statements were lost"
+    return len(landed)
+
+
+def landed_under_fire(home: Path, statements: int, kills: int, broker: Broker | None, seed: int) -> dict[str, int]:
+    """Append statements, land them while killing; how many were sent, landed, and what the kills met."""
+    random_bits = random.Random(seed)
+    log_settings = EventLogSettings(kind="kafka", bootstrap_servers=broker.address) if broker else EventLogSettings()
+    settings = Settings(home=home, event_log=log_settings, land=LandSettings(batch_records=max(500, statements // 60)))
+    ids = sent(settings, statements, random_bits)
+    restarts = {kills // 3, 2 * kills // 3} if broker else set()
+    in_the_middle = 0
+    for kill in range(kills):
+        before = len(lake.published(settings.lake))
+        running = lander(settings)
+        time.sleep(3.0 + random_bits.random() * 4)
+        if kill in restarts and broker:
+            broker.kill()
+            time.sleep(random_bits.random())
+            broker.start()
+        in_the_middle += running.poll() is None and len(lake.published(settings.lake)) > before
+        running.send_signal(signal.SIGKILL)
+        running.wait()
+        if kill == kills // 2:
+            lake.compact(settings.lake)
+    assert lander(settings).wait() == 0, "the undisturbed landing failed"
+    return {"sent": len(ids), "landed": landed_once(settings, ids), "kills": kills, "kills_between_files": in_the_middle,
+            "broker_restarts": len(restarts)}  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import orjson
 import pyarrow.parquet as pq
@@ -11,14 +12,17 @@ import pytest
 
 from connectors import lake
 from connectors.event_log import EventLog
+from connectors.event_log.kafka import KafkaEventLog
 from flows.dead_letters import DeadLetter, dead_letters, replay, rising
 from flows.land import Landed, backlog, land
 from flows.opening import event_log, repairs
 from flows.settings import LandSettings, Settings
 from schemas.errors import QualityError, StorageError
-from schemas.records import STATEMENTS, Record, StoredRecord
+from schemas.records import STATEMENTS, Record, StoredRecord, Topic
 from tests.broker import Broker
 from tests.end_to_end.kills import landed_under_fire
+from tests.end_to_end.soak_scene import until
+from tests.end_to_end.workers import landed_under_faults
 
 
 def statement(number: int, **more: Any) -> dict[str, Any]:
@@ -74,7 +78,7 @@ def test_a_batch_with_too_many_rejects_stops_and_loses_nothing(tmp_path: Path) -
         land(settings)
     with event_log(settings) as log:
         assert list(dead_letters(log)) == []
-        assert sum(end - first for first, end in backlog(settings, log).values()) == 20
+        assert sum(end - first for _, first, end in backlog(settings, log).values()) == 20
     assert ids(settings) == []
     tolerant = settings.model_copy(update={"land": LandSettings(max_reject_share=1)})
     assert land(tolerant).landed == 10
@@ -150,6 +154,26 @@ def test_killed_with_a_broker_that_restarts_every_statement_lands_once(kafka_can
         broker.kill()
     assert done["landed"] == done["sent"] == 20_000
     assert done["broker_restarts"] == 2
+
+
+@pytest.mark.kafka
+def test_many_workers_killed_and_paused_land_every_statement_once(kafka_can_run: None, tmp_path: Path) -> None:
+    done = landed_under_faults(tmp_path, statements=30_000, workers=2, faults=3, seed=5)
+    assert done["killed"] == 1 and done["paused"] == 2
+
+
+@pytest.mark.kafka
+def test_members_share_the_partitions_and_take_over_what_one_leaves(broker: Broker) -> None:
+    log = KafkaEventLog(broker.address)
+    name = f"shared-{uuid4()}"
+    log.create([Topic(name, 4)])
+    with log.member(name, name, 6) as one:
+        until(lambda: len(one()) == 4, 30)
+        with log.member(name, name, 6) as other:
+            until(lambda: (len(one()), len(other())) == (2, 2), 30)
+            assert one() | other() == {0, 1, 2, 3}
+        until(lambda: len(one()) == 4, 30)
+    log.close()
 
 
 def test_a_record_carries_its_time_and_place() -> None:

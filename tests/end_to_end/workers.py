@@ -1,0 +1,101 @@
+"""Landing by many workers in one consumer group: how much faster, and exactly once while they are killed and paused.
+
+python -m tests.end_to_end.workers [--statements 400000] [--faults 20]
+"""
+
+import argparse
+import json
+import random
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from connectors import lake
+from flows.settings import EventLogSettings, LandSettings, Settings
+from tests.broker import Broker
+from tests.end_to_end.kills import landed_once, lander, sent
+
+_PARTITIONS = 8
+_SESSION = 6.0  # seconds: the shortest that a broker grants
+
+
+def landed_under_faults(folder: Path, statements: int, workers: int, faults: int, seed: int) -> dict[str, int]:
+    """Land with so many workers while one after the other is killed, or paused for longer than its session and resumed."""
+    random_bits = random.Random(seed)
+    with _broker(folder / "kafka") as broker:
+        settings = _settings(folder / "home", broker, max(200, statements // 200))
+        ids = sent(settings, statements, random_bits)
+        running = [lander(settings) for _ in range(workers)]
+        ended, met = [], {signal.SIGKILL: 0, signal.SIGSTOP: 0}
+        for fault in range(faults):
+            time.sleep(2 + 3 * random_bits.random())
+            ended += [one.returncode for one in running if one.poll() is not None]
+            running = [one for one in running if one.poll() is None]
+            running += [lander(settings) for _ in range(workers - len(running))]
+            one = random_bits.choice(running)
+            kind = (signal.SIGSTOP, signal.SIGKILL)[fault % 2]
+            one.send_signal(kind)
+            met[kind] += len(ids) > _landed(settings)
+            if kind == signal.SIGKILL:
+                one.wait()
+                running.remove(one)
+            else:
+                time.sleep(_SESSION + 2)
+                one.send_signal(signal.SIGCONT)
+        ended += [one.wait(180) for one in [*running, lander(settings)]]
+        assert not any(ended), f"workers that nobody killed ended with {ended}"
+        return {"sent": len(ids), "landed": landed_once(settings, ids),
+                "killed": met[signal.SIGKILL], "paused": met[signal.SIGSTOP]}  # fmt: skip
+
+
+def _landed(settings: Settings) -> int:
+    return sum(file.last - file.first + 1 for file in lake.published(settings.lake))
+
+
+def throughput(folder: Path, statements: int) -> list[dict[str, float]]:
+    """Statements a second by one, two and four workers, their starting included."""
+    rows: list[dict[str, float]] = []
+    for workers in (1, 2, 4):
+        with _broker(folder / f"kafka-{workers}") as broker:
+            settings = _settings(folder / f"home-{workers}", broker, 20_000)
+            ids = sent(settings, statements, random.Random(workers))
+            began = time.monotonic()
+            running = [lander(settings) for _ in range(workers)]
+            assert [one.wait() for one in running] == [0] * workers
+            seconds = time.monotonic() - began
+            landed_once(settings, ids)
+        rows.append(
+            {"workers": workers, "seconds": round(seconds, 1), "statements_a_second": round(statements / seconds)}
+        )
+        print(json.dumps(rows[-1]), flush=True)
+    return rows
+
+
+def _settings(home: Path, broker: Broker, batch: int) -> Settings:
+    log = EventLogSettings(kind="kafka", bootstrap_servers=broker.address, partitions=_PARTITIONS)
+    return Settings(
+        home=home, event_log=log, land=LandSettings(batch_records=batch, group="land", session_seconds=_SESSION)
+    )
+
+
+@contextmanager
+def _broker(folder: Path) -> Iterator[Broker]:
+    started = Broker(folder)
+    try:
+        yield started
+    finally:
+        started.kill()
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--statements", type=int, default=400_000)
+    arguments.add_argument("--faults", type=int, default=20)
+    arguments.add_argument("--seed", type=int, default=int(time.time()))
+    given = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        print(json.dumps(landed_under_faults(Path(folder), given.statements, 3, given.faults, given.seed)), flush=True)
+        throughput(Path(folder), given.statements)

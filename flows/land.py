@@ -106,7 +106,7 @@ def _make_ready(settings: Settings, log: EventLog) -> None:
 
 def _land(settings: Settings, log: EventLog, progress: Progress, mine: Membership | None) -> Landed:
     """Land what waits now; as a member of a group, what of that is this one's, until nothing of it waits."""
-    total = Landed()
+    total, mends = Landed(), repairs(settings)
     ends: dict[int, int] | None = None
     while waiting := backlog(settings, log, ends):
         ends = ends or {partition: waits.end for partition, waits in waiting.items()}
@@ -116,18 +116,20 @@ def _land(settings: Settings, log: EventLog, progress: Progress, mine: Membershi
             continue  # what a killed worker left is published now
         held = waiting if mine is None else {partition: waiting[partition] for partition in mine() & set(waiting)}
         if held:
-            total = _sum(total, _land_held(settings, log, progress, _Held(held, mine)))
+            total = _sum(total, _land_held(settings, log, progress, mends, _Held(held, mine)))
         else:
             time.sleep(_OTHERS_SECONDS)
     return total
 
 
-def _land_held(settings: Settings, log: EventLog, progress: Progress, held: "_Held") -> Landed:
+def _land_held(
+    settings: Settings, log: EventLog, progress: Progress, mends: tuple[Repair, ...], held: "_Held"
+) -> Landed:
     """Read and judge one batch while the one before is checked and published."""
     total = Landed()
     with ThreadPoolExecutor(max_workers=1) as settler:
         settling: Future[Landed] | None = None
-        for batch in _batches(settings, log, repairs(settings), held):
+        for batch in _batches(settings, log, mends, held):
             if settling is not None:
                 total = _sum(total, settling.result())
             progress(batch.records)

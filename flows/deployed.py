@@ -23,6 +23,7 @@ from flows import past as once_more
 from flows import publish as publishing
 from flows import pull as pulling
 from flows.artifacts import show_landed, show_levels, show_quality
+from flows.backlog import backlog
 from flows.dead_letters import dead_letters, rising
 from flows.history import note_run
 from flows.logs import logger, quiet_expected_errors
@@ -248,7 +249,7 @@ def _has_grown(settings: Settings, log: EventLog, mine: Membership | None) -> bo
     try:
         if mine:
             mine()  # stays a member, also while nothing comes
-        return bool(landing.backlog(settings, log))
+        return bool(backlog(settings, log))
     except UnavailableError as error:
         logger().warning("%s Trying again.", error)
         return False

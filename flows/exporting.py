@@ -17,8 +17,8 @@ from connectors.ledger import ledger
 from connectors.lti.store import LtiStore
 from connectors.marts import Marts
 from connectors.receiver import attachments
+from flows.backlog import backlog
 from flows.dead_letters import dead_letters
-from flows.land import backlog
 from flows.opening import erased, event_log
 from flows.persons import Person
 from flows.settings import Settings

@@ -7,13 +7,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors import claims, lake
 from connectors.event_log import EventLog, Membership
+from flows.backlog import Waiting, backlog
 from flows.dead_letters import record_of
 from flows.gates import passed
 from flows.late import take_out_erased
@@ -21,7 +21,6 @@ from flows.logs import logger
 from flows.opening import event_log, repairs
 from flows.replay import migrate
 from flows.settings import Settings
-from schemas.errors import StorageError
 from schemas.records import REJECTED, STATEMENTS, Record
 from schemas.repairs import Repair
 from transforms.rows import to_table
@@ -116,7 +115,8 @@ def _land(settings: Settings, log: EventLog, progress: Progress, mine: Membershi
             continue  # what a killed worker left is published now
         held = waiting if mine is None else {partition: waiting[partition] for partition in mine() & set(waiting)}
         if held:
-            total = _sum(total, _land_held(settings, log, progress, mends, _Held(held, mine)))
+            follows = {partition: one.follows for partition, one in held.items()}
+            total = _sum(total, _land_held(settings, log, progress, mends, _Held(held, mine, follows)))
         else:
             time.sleep(_OTHERS_SECONDS)
     return total
@@ -140,60 +140,24 @@ def _land_held(
     return total
 
 
-class Waiting(NamedTuple):
-    """What of a partition is not landed: where the lake ends, the first offset to land, the end of the partition."""
-
-    follows: int
-    first: int
-    end: int
-
-
+@dataclass
 class _Held:
-    """The partitions that are being landed. One that another worker goes on with is let go, whatever was read of it."""
+    """The partitions that are being landed. One that another worker goes on with is `lost`, with whatever was read of it."""
 
-    def __init__(self, waiting: Mapping[int, Waiting], mine: Membership | None) -> None:
-        self.waiting, self._mine = waiting, mine
-        self.follows = {partition: waits.follows for partition, waits in waiting.items()}
-        self._lost: set[int] = set()
+    waiting: Mapping[int, Waiting]
+    mine: Membership | None
+    follows: dict[int, int]
+    lost: set[int] = field(default_factory=set)
 
-    def holds(self, partition: int) -> bool:
-        return partition not in self._lost
-
-    def still_member(self, partition: int) -> bool:
-        return self.holds(partition) and (self._mine is None or partition in self._mine())
-
-    def lose(self, partition: int) -> None:
-        self._lost.add(partition)
-
-
-def backlog(settings: Settings, log: EventLog, ends: Mapping[int, int] | None = None) -> dict[int, Waiting]:
-    """For each partition with records that are not landed, those; with `ends`, of the partitions named and up to there."""
-    starts = lake.next_offsets(lake.published(settings.lake), STATEMENTS)
-    waiting = {}
-    for partition, (begin, end) in log.offsets(STATEMENTS).items():
-        follows = starts.get(partition, 0)
-        if follows > end:
-            raise StorageError(
-                f"The lake holds offset {follows - 1} of {STATEMENTS}-{partition}, but the event log ends at {end}.",
-                "The event log was replaced or cut. Bring it back, or start with another home.",
-            )
-        if follows < begin and partition in starts and not settings.land.skip_expired:
-            raise StorageError(
-                f"{STATEMENTS}-{partition} starts at offset {begin}, but {follows} is to be landed next: "
-                f"{begin - follows} records expired unlanded.",
-                "Raise the topic's retention and land more often. To go on without them: land.skip_expired = true.",
-            )
-        waits = Waiting(follows, max(follows, begin), end if ends is None else min(end, ends.get(partition, 0)))
-        if waits.first < waits.end:
-            waiting[partition] = waits
-    return waiting
+    def keeps(self, partition: int) -> bool:
+        return partition not in self.lost and (self.mine is None or partition in self.mine())
 
 
 def _batches(settings: Settings, log: EventLog, mends: tuple[Repair, ...], held: _Held) -> Iterator[Batch]:
     version = settings.land.xapi_version
     batch, room, bytes_left = Batch(), settings.land.batch_records, settings.land.batch_bytes
     for partition, (_, first, end) in held.waiting.items():
-        if not held.still_member(partition):
+        if not held.keeps(partition):
             continue
         start = first
         with _without_garbage_collection():
@@ -209,7 +173,7 @@ def _batches(settings: Settings, log: EventLog, mends: tuple[Repair, ...], held:
                     start = record.offset + 1
                     yield batch
                     batch, room, bytes_left = Batch(), settings.land.batch_records, settings.land.batch_bytes
-                    if not held.still_member(partition):
+                    if not held.keeps(partition):
                         start = end
                         break
         if start < end:
@@ -243,14 +207,14 @@ def _publish(settings: Settings, batch: Batch, table: pa.Table, held: _Held) -> 
     for partition, (first, last) in batch.ranges.items():
         rows = table.filter(pc.equal(table["log_partition"], partition))
         for start, end, day, part in _by_day(rows, first, last):
-            if not held.holds(partition):
+            if partition in held.lost:
                 break
             follows = held.follows[partition]
             try:
                 lake.publish(settings.lake, part, STATEMENTS, partition, start, end, day, follows)
             except claims.Fenced as fenced:
                 logger().warning("%s; what was read of it here is left to the worker that did.", fenced)
-                held.lose(partition)
+                held.lost.add(partition)
                 break
             held.follows[partition] = end + 1
             yield part.num_rows

@@ -41,12 +41,8 @@ class LandSettings(_Section):
     repairs_off: frozenset[str] = frozenset()
     skip_expired: bool = False  # go on where the log's retention removed records before they were landed
     xapi_version: Literal["1.0.3", "2.0"] = "1.0.3"  # of statements that do not name theirs
-    group: str = Field(
-        "", pattern=r"^[A-Za-z0-9._-]{0,200}$"
-    )  # consumer group in which several land; "": one at a time does
-    session_seconds: float = Field(
-        45, ge=1
-    )  # after which a worker that does not answer loses its partitions to the others
+    group: str = Field("", pattern=r"^[A-Za-z0-9._-]{0,200}$")  # consumer group in which several land; "": one does
+    session_seconds: float = Field(45, ge=1)  # of silence, after which a worker's partitions go to the others
 
 
 class GitSettings(_Section):

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connectors import lake
+from flows.backlog import backlog
 from flows.dead_letters import dead_letters, rising
 from flows.history import runs
-from flows.land import backlog
 from flows.opening import erased, event_log
 from flows.settings import Settings
 from flows.sink_states import sink_state

@@ -170,18 +170,20 @@ class KafkaEventLog:
 
     @contextmanager
     def member(self, topic: str, group: str, session_seconds: float) -> Iterator[Membership]:
-        """Join a consumer group, which Kafka's coordinator shares the partitions among."""
+        """Be a member of a consumer group, among whom Kafka's coordinator shares the partitions; joined when first asked."""
         session = int(session_seconds * 1000)
-        with self._errors(topic):
-            consumer = kafka_clients.opened(
-                KafkaConsumer, **self._options, group_id=group, enable_auto_commit=False, auto_offset_reset="latest",
-                session_timeout_ms=session, heartbeat_interval_ms=session // 4, allow_auto_create_topics=False,
-                request_timeout_ms=max(30_000, session + 5_000),
-            )  # fmt: skip
-            consumer.subscribe([topic])
+        consumer: Any = None
 
         def mine() -> frozenset[int]:
+            nonlocal consumer
             with self._errors(topic):
+                if consumer is None:
+                    consumer = kafka_clients.opened(
+                        KafkaConsumer, **self._options, group_id=group, enable_auto_commit=False,
+                        auto_offset_reset="latest", session_timeout_ms=session, heartbeat_interval_ms=session // 4,
+                        request_timeout_ms=max(30_000, session + 5_000), allow_auto_create_topics=False,
+                    )  # fmt: skip
+                    consumer.subscribe([topic])
                 consumer.poll(timeout_ms=_ANSWER_MS)  # answers the coordinator; what is read, `read` reads
                 consumer.pause(*consumer.assignment())
                 return frozenset(place.partition for place in consumer.assignment())
@@ -189,7 +191,8 @@ class KafkaEventLog:
         try:
             yield mine
         finally:
-            consumer.close(autocommit=False)
+            if consumer is not None:
+                consumer.close(autocommit=False)
 
     def forget(self, topic: str, records: Iterable[StoredRecord]) -> None:
         """Take out everything up to the last of these records in each partition, or give their keys a tombstone."""

@@ -172,6 +172,8 @@ home = "{folder / "home"}"
 kind = "kafka"
 bootstrap_servers = "{kafka}"
 delivery_seconds = 4
+[land]
+group = "soak"
 [estimate]
 memory = "1GB"
 [stream]

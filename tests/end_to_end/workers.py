@@ -7,6 +7,7 @@ import argparse
 import json
 import random
 import signal
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from connectors import lake
 from flows.settings import EventLogSettings, LandSettings, Settings
 from tests.broker import Broker
 from tests.end_to_end.kills import landed_once, lander, sent
+from tests.end_to_end.soak_scene import until
 
 _PARTITIONS = 8
 _SESSION = 6.0  # seconds: the shortest that a broker grants
@@ -26,29 +28,35 @@ def landed_under_faults(folder: Path, statements: int, workers: int, faults: int
     """Land with so many workers while one after the other is killed, or paused for longer than its session and resumed."""
     random_bits = random.Random(seed)
     with _broker(folder / "kafka") as broker:
-        settings = _settings(folder / "home", broker, max(200, statements // 200))
-        ids = sent(settings, statements, random_bits)
-        running = [lander(settings) for _ in range(workers)]
-        ended, met = [], {signal.SIGKILL: 0, signal.SIGSTOP: 0}
+        settings = _settings(folder / "home", broker, max(100, statements // faults // 100))
+        ids: list[str] = []
+        running: list[subprocess.Popen[bytes]] = []
+        ended: list[int] = []
         for fault in range(faults):
-            time.sleep(2 + 3 * random_bits.random())
+            ids += sent(settings, statements // faults, random_bits)
+            before = _landed(settings)
             ended += [one.returncode for one in running if one.poll() is not None]
             running = [one for one in running if one.poll() is None]
             running += [lander(settings) for _ in range(workers - len(running))]
+            until(lambda before=before: _landed(settings) > before, 120)  # type: ignore[misc]  # in the middle of it
+            assert _landed(settings) < len(ids), "too few statements for a fault to meet any"
             one = random_bits.choice(running)
-            kind = (signal.SIGSTOP, signal.SIGKILL)[fault % 2]
-            one.send_signal(kind)
-            met[kind] += len(ids) > _landed(settings)
-            if kind == signal.SIGKILL:
+            if fault % 2:
+                one.send_signal(signal.SIGKILL)
                 one.wait()
                 running.remove(one)
             else:
+                one.send_signal(signal.SIGSTOP)
                 time.sleep(_SESSION + 2)
                 one.send_signal(signal.SIGCONT)
         ended += [one.wait(180) for one in [*running, lander(settings)]]
         assert not any(ended), f"workers that nobody killed ended with {ended}"
-        return {"sent": len(ids), "landed": landed_once(settings, ids),
-                "killed": met[signal.SIGKILL], "paused": met[signal.SIGSTOP]}  # fmt: skip
+        return {
+            "sent": len(ids),
+            "landed": landed_once(settings, ids),
+            "killed": faults // 2,
+            "paused": faults - faults // 2,
+        }
 
 
 def _landed(settings: Settings) -> int:

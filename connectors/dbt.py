@@ -40,7 +40,7 @@ def described() -> dict[str, Described]:
 
 
 class DbtProject:
-    """The project's copy under `folder`, with `seeds` written into it, on the warehouse file given.
+    """The project's copy under `folder`, with `seeds` written into it, on the warehouse file given, or on Spark without one.
 
     The first call parses the project and keeps the manifest, so that no later one does, whatever variables it is given.
     With `as_tasks`, inside of a Prefect run, each model and test is a task run of its own; that parses with each call. `as_of` is
@@ -51,7 +51,7 @@ class DbtProject:
         self,
         folder: Path,
         seeds: Mapping[str, str],
-        warehouse: Path,
+        warehouse: Path | None,
         memory: str,
         least_group: int = 5,
         as_tasks: bool = False,
@@ -62,6 +62,7 @@ class DbtProject:
         self._as_of = as_of
         with storage_errors(folder):
             self.digest = f"{_refresh(folder, seeds)} {least_group}"
+        self._target = "duckdb" if warehouse else "spark"
         self._environment = {
             "PROFICIO_WAREHOUSE": str(warehouse),
             "PROFICIO_WAREHOUSE_TEMP": str(folder / "spill"),
@@ -80,7 +81,7 @@ class DbtProject:
         if self._manifest is None and command != "parse":
             self.parse()
         os.environ.update(self._environment)
-        paths = ["--project-dir", str(self.folder), "--profiles-dir", str(self.folder), "--quiet", "--no-use-colors",
+        paths = ["--target", self._target, "--project-dir", str(self.folder), "--profiles-dir", str(self.folder), "--quiet", "--no-use-colors",
                  "--log-path", str(self.folder / "logs")]  # fmt: skip
         try:
             runner, silence = self._runner(command)
@@ -88,7 +89,8 @@ class DbtProject:
             outcome = runner.invoke([*command.split(), *paths, *silence, *arguments, *given])
             _ended_tasks()
         finally:
-            _release()
+            if self._target == "duckdb":
+                _release()
         if "No space left" in str(outcome.exception):
             raise StorageError(f"dbt {command} found no room on the disk: {outcome.exception}", _ROOM)
         if outcome.exception is not None:

@@ -7,8 +7,8 @@ from connectors.dbt import DbtProject
 from connectors.event_log import EventLog
 from flows.dead_letters import record_of
 from flows.logs import logger
-from flows.opening import dbt_project, event_log, identities
-from flows.settings import Settings
+from flows.opening import Engine, dbt_project, engine, event_log, identities
+from flows.settings import Settings, Target
 from schemas.records import REJECTED, Record
 from transforms.statements import Rejection, content_hash, parse
 
@@ -35,6 +35,7 @@ def estimate(
     log: EventLog | None = None,
     test: bool = False,
     refuse: bool = True,
+    target: Target = "duckdb",
 ) -> Estimated:
     """Bring levels up to date with the lake. Only people with new evidence are touched, unless it starts from nothing.
 
@@ -42,45 +43,53 @@ def estimate(
     lake was written anew. With `test`, dbt's tests run over what it wrote; those of the marts run when they are published.
     Without `refuse`, statements with an id that another has are left out, and no dead letter tells of them.
     """
-    project = project or dbt_project(settings)
-    with warehouse.alone(settings.warehouse), lake.reading(settings.lake):
-        return _estimate(settings, full_refresh, project, log, test, refuse)
+    project = project or dbt_project(settings, target=target)
+    with engine(settings, target) as opened, lake.reading(settings.lake):
+        return _estimate(settings, opened, full_refresh, project, log, test, refuse, target)
 
 
 def _estimate(
-    settings: Settings, full_refresh: bool, project: DbtProject, log: EventLog | None, test: bool, refuse: bool
+    settings: Settings,
+    engine: Engine,
+    full_refresh: bool,
+    project: DbtProject,
+    log: EventLog | None,
+    test: bool,
+    refuse: bool,
+    target: Target,
 ) -> Estimated:
     people = identities(settings)
     digest = f"{project.digest} {lake.state(settings.lake).rewrites}"
-    load = warehouse.begin_load(settings.warehouse, settings.lake, digest, people, full_refresh)
+    load = engine.begin_load(digest, people, full_refresh)
     if not load.files and not load.full_refresh and not load.relinked:
         return Estimated(load.load_id, 0, False)
     finished = load.finished_load_id
+    not_there = () if target == "duckdb" else ("--exclude", "int_level_days+", "mart_explanations")
     if load.full_refresh:
         project.invoke("seed", "--full-refresh")
-        project.invoke("run", "--full-refresh", finished_load=finished)
+        project.invoke("run", "--full-refresh", *not_there, finished_load=finished)
     else:
         project.invoke("run", "--select", *_WITH_STATE, "--exclude", "tag:daily", finished_load=finished)
     if test:
         for result in project.invoke("test", "--exclude", "test_type:unit", "path:models/marts"):
             if result["status"] == "warn":
                 logger().warning("dbt test %s: %s", result["name"], result["message"])
-    conflicts = _refuse_conflicts(settings, load, log) if refuse else 0
+    conflicts = _refuse_conflicts(settings, engine, load, log) if refuse else 0
     compact = load.load_id % _COMPACT_EVERY == 0
-    warehouse.finish_load(settings.warehouse, load, digest, people, vacuum=compact)
+    engine.finish_load(load, digest, people, compact)
     if compact:
         project.invoke("run-operation", "compact_states")
     return Estimated(load.load_id, len(load.files), load.full_refresh, conflicts)
 
 
-def _refuse_conflicts(settings: Settings, load: warehouse.Load, log: EventLog | None) -> int:
+def _refuse_conflicts(settings: Settings, engine: Engine, load: warehouse.Load, log: EventLog | None) -> int:
     """Send statements to the dead letters that came with the id of an earlier one and other content (xAPI-Data 2.3.1)."""
-    candidates = warehouse.rows(settings.warehouse, _CONFLICTS, [load.load_id])
+    candidates = engine.rows(_CONFLICTS, [load.load_id])
     if not candidates:
         return 0
     if log is None:
         with event_log(settings) as opened:
-            return _refuse_conflicts(settings, load, opened)
+            return _refuse_conflicts(settings, engine, load, opened)
     files = lake.published(settings.lake)
     letters: list[Record] = []
     for row in candidates:

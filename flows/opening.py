@@ -1,18 +1,21 @@
 """Opens what the settings name: the event log, the framework, the dbt project."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
+from connectors import warehouse
 from connectors.dbt import DbtProject
 from connectors.erased import Erased
 from connectors.event_log import EventLog
 from connectors.lake import storage_errors
-from flows.settings import Settings
+from flows.settings import Settings, Target
 from schemas.definitions import OPTIONAL, REQUIRED, Definitions, parse_definitions
 from schemas.errors import SettingsError
 from schemas.framework import Framework
@@ -115,19 +118,55 @@ def _unreadable(path: Path, named: str, error: Exception) -> SettingsError:
     )  # fmt: skip
 
 
-def dbt_project(settings: Settings, as_tasks: bool = False, as_of: str = "") -> DbtProject:
-    """The dbt project with the framework's seeds, on the warehouse; see DbtProject for `as_tasks` and `as_of`."""
+def dbt_project(
+    settings: Settings, as_tasks: bool = False, as_of: str = "", target: Target = "duckdb"
+) -> DbtProject:
+    """The dbt project with the framework's seeds, on the warehouse or on Spark; see DbtProject for `as_tasks` and `as_of`."""
     chosen = definitions(settings)
     seeded = seeds(chosen, calibration(settings, chosen.framework), settings.identity.group_share)
     return DbtProject(
-        settings.home / "dbt",
+        settings.home / ("dbt-spark" if target == "spark" else "dbt"),
         seeded,
-        settings.warehouse,
+        None if target == "spark" else settings.warehouse,
         settings.estimate.memory,
         settings.publish.least_group,
         as_tasks,
         as_of,
     )
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What the models run on: how a load of it begins and ends, and how its tables are read."""
+
+    begin_load: Callable[[str, Identities, bool], warehouse.Load]
+    finish_load: Callable[[warehouse.Load, str, Identities, bool], None]
+    rows: Callable[[str, Sequence[Any]], list[dict[str, Any]]]
+
+
+@contextmanager
+def engine(settings: Settings, target: Target) -> Iterator[Engine]:
+    """DuckDB or Spark, for oneself alone."""
+    if target == "duckdb":
+        with warehouse.alone(settings.warehouse):
+            yield Engine(
+                partial(warehouse.begin_load, settings.warehouse, settings.lake),
+                partial(warehouse.finish_load, settings.warehouse),
+                partial(warehouse.rows, settings.warehouse),
+            )
+        return
+    from connectors import spark
+
+    chosen = settings.spark
+    with (
+        warehouse.alone(settings.spark_home),
+        spark.session(chosen.master, settings.spark_home, settings.estimate.memory, chosen.conf) as session,
+    ):
+        yield Engine(
+            partial(spark.begin_load, session, settings.lake),
+            partial(spark.finish_load, session),
+            partial(spark.rows, session),
+        )
 
 
 def calibration(settings: Settings, chosen: Framework) -> Calibration:

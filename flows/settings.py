@@ -8,6 +8,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from schemas.policy import Policy
 
+Target = Literal["duckdb", "spark"]  # of dbt
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -221,6 +223,13 @@ class EstimateSettings(_Section):
     memory: str = Field("4GB", pattern=r"^\d+(\.\d+)?(MB|GB)$")
 
 
+class SparkSettings(_Section):
+    """Where `--target spark` estimates."""
+
+    master: str = "local[*]"  # or spark://host:7077, yarn, k8s://…
+    conf: dict[str, str] = {}  # Spark's own names: spark.executor.memory, spark.sql.warehouse.dir, …
+
+
 class PostgresSettings(_Section):
     """A PostgreSQL (14 or newer) to publish to: a libpq URI without the password, the schema that the marts stand in."""
 
@@ -278,6 +287,7 @@ class Settings(BaseSettings):
     sinks: SinksSettings = SinksSettings()
     stream: StreamSettings = StreamSettings()
     estimate: EstimateSettings = EstimateSettings()
+    spark: SparkSettings = SparkSettings()
     identity: IdentitySettings = IdentitySettings()
     publish: PublishSettings = PublishSettings()
     retention: RetentionSettings = RetentionSettings()
@@ -305,6 +315,11 @@ class Settings(BaseSettings):
     def warehouse(self) -> Path:
         """The DuckDB file that dbt writes."""
         return self.home / "warehouse.duckdb"
+
+    @property
+    def spark_home(self) -> Path:
+        """Folder of Spark's tables and their metastore, where spark.conf names no other."""
+        return self.home / "spark"
 
     @property
     def ledger(self) -> Path:

@@ -1,8 +1,57 @@
 {# Everything in which DuckDB and other engines differ stands here. #}
 
-{% macro uuid_type() %}{{ return(adapter.dispatch('uuid_type', 'proficio')()) }}{% endmacro %}
-{% macro default__uuid_type() %}varchar{% endmacro %}
-{% macro duckdb__uuid_type() %}uuid{% endmacro %}
+{# What `proficio estimate` takes up in this run. Spark reads it by a view of the session; views that last hold on to no such. #}
+{% macro landed() %}{{ return(adapter.dispatch('landed', 'proficio')()) }}{% endmacro %}
+{% macro default__landed() %}global_temp.landed{% endmacro %}
+{% macro duckdb__landed() %}{{ source('lake', 'statements') }}{% endmacro %}
+
+{# A text that is a UUID, such that two compare as their lower-case texts do. #}
+{% macro uuid(text) %}{{ return(adapter.dispatch('uuid', 'proficio')(text)) }}{% endmacro %}
+{% macro default__uuid(text) %}lower({{ text }}){% endmacro %}
+{% macro duckdb__uuid(text) %}cast({{ text }} as uuid){% endmacro %}
+
+{# The type of an instant. #}
+{% macro instant_type() %}{{ return(adapter.dispatch('instant_type', 'proficio')()) }}{% endmacro %}
+{% macro default__instant_type() %}timestamp{% endmacro %}
+{% macro duckdb__instant_type() %}timestamp with time zone{% endmacro %}
+
+{# One value of several named fields, which compare in turn. #}
+{% macro fields() %}{{ return(adapter.dispatch('fields', 'proficio')(kwargs)) }}{% endmacro %}
+{% macro default__fields(named) -%}
+    named_struct({% for name, value in named.items() %}'{{ name }}', {{ value }}{{ ', ' if not loop.last }}{% endfor %})
+{%- endmacro %}
+{% macro duckdb__fields(named) -%}
+    struct_pack({% for name, value in named.items() %}{{ name }} := {{ value }}{{ ', ' if not loop.last }}{% endfor %})
+{%- endmacro %}
+
+{# The values of a group as a list, ordered by other expressions; those of the rows only that meet a condition. #}
+{% macro ordered_list(value, order_by, condition='true') %}{{ return(adapter.dispatch('ordered_list', 'proficio')(value, order_by, condition)) }}{% endmacro %}
+{% macro default__ordered_list(value, order_by, condition) -%}
+    transform(
+        array_sort(collect_list(struct({{ order_by | join(', ') }}, {{ value }} as listed)) filter (where {{ condition }})),
+        one -> one.listed
+    )
+{%- endmacro %}
+{% macro duckdb__ordered_list(value, order_by, condition) -%}
+    coalesce(array_agg({{ value }} order by {{ order_by | join(', ') }}) filter (where {{ condition }}), [])
+{%- endmacro %}
+
+{# The whole numbers between two, both included, as a list. #}
+{% macro numbers_from_to(least, greatest) %}{{ return(adapter.dispatch('numbers_from_to', 'proficio')(least, greatest)) }}{% endmacro %}
+{% macro default__numbers_from_to(least, greatest) -%}
+    case when {{ greatest }} >= {{ least }} then sequence({{ least }}, {{ greatest }}) else array() end
+{%- endmacro %}
+{% macro duckdb__numbers_from_to(least, greatest) %}generate_series({{ least }}, {{ greatest }}){% endmacro %}
+
+{# The last value that is known in a window; `over` follows. #}
+{% macro last_known(value) %}{{ return(adapter.dispatch('last_known', 'proficio')(value)) }}{% endmacro %}
+{% macro default__last_known(value) %}last_value({{ value }}) ignore nulls{% endmacro %}
+{% macro duckdb__last_known(value) %}last_value({{ value }} ignore nulls){% endmacro %}
+
+{# Monday is 1, Sunday 7. #}
+{% macro iso_weekday(day) %}{{ return(adapter.dispatch('iso_weekday', 'proficio')(day)) }}{% endmacro %}
+{% macro default__iso_weekday(day) %}(weekday({{ day }}) + 1){% endmacro %}
+{% macro duckdb__iso_weekday(day) %}extract(isodow from {{ day }}){% endmacro %}
 
 {% macro days_between(earlier, later) %}{{ return(adapter.dispatch('days_between', 'proficio')(earlier, later)) }}{% endmacro %}
 {% macro default__days_between(earlier, later) -%}
@@ -135,3 +184,54 @@
 {% macro duckdb__is_asked_for(person_key) -%}
     (getvariable('first_person') is null or {{ person_key }} between getvariable('first_person') and getvariable('last_person'))
 {%- endmacro %}
+
+{# The strategy by which the rows of a load replace those with the same key, or come to them. #}
+{% macro replacing_rows() %}{{ return(adapter.dispatch('replacing_rows', 'proficio')()) }}{% endmacro %}
+{% macro default__replacing_rows() %}{{ return('merge') }}{% endmacro %}
+{% macro duckdb__replacing_rows() %}{{ return('delete+insert') }}{% endmacro %}
+
+{# How the rows of a table lie apart, so that a load rewrites the buckets of those alone whom it is about. #}
+{% macro buckets_of(key) %}{{ return(adapter.dispatch('buckets_of', 'proficio')(key)) }}{% endmacro %}
+{% macro default__buckets_of(key) %}{{ return('bucket(' ~ var('buckets') ~ ', ' ~ key ~ ')') }}{% endmacro %}
+{% macro duckdb__buckets_of(key) %}{{ return(none) }}{% endmacro %}
+
+{# Leaves of a table with a load for each person the rows of the newest. #}
+{% macro keep_newest(table) %}{{ return(adapter.dispatch('keep_newest', 'proficio')(table)) }}{% endmacro %}
+{% macro default__keep_newest(table) -%}
+    merge into {{ table }} as kept using {{ newest_states() }} as newest on kept.person_key = newest.person_key
+    when matched and kept.load_id < newest.load_id then delete
+{%- endmacro %}
+{% macro duckdb__keep_newest(table) -%}
+    create or replace table {{ table }} as
+    select kept.* from {{ table }} as kept inner join {{ newest_states() }} as newest using (person_key, load_id)
+{%- endmacro %}
+
+{# What dbt-spark leaves to be mended: the files of a dropped table stay, and values of seeds are put in without quoting. #}
+{% macro spark__drop_relation(relation) -%}
+    {% call statement('drop_relation', auto_begin=False) -%}
+        drop {{ relation.type if relation.type is not none else 'table' }} if exists {{ relation }}
+        {%- if relation.type != 'view' %} purge{% endif %}
+    {%- endcall %}
+{%- endmacro %}
+
+{% macro spark__load_csv_rows(model, agate_table) %}
+    {%- set types = model['config'].get('column_types', {}) -%}
+    {%- for rows in agate_table.rows | batch(1000) -%}
+        {%- set sql -%}
+            insert into {{ this.render() }} values
+            {% for row in rows -%}
+                ({%- for value in row -%}
+                    {%- set name = agate_table.column_names[loop.index0] -%}
+                    cast(
+                        {%- if value is none -%} null
+                        {%- else -%} '{{ value | string | replace("\\", "\\\\") | replace("'", "\\'") }}'
+                        {%- endif %} as {{ types.get(name, adapter.convert_type(agate_table, loop.index0)) }})
+                    {{- ', ' if not loop.last }}
+                {%- endfor -%})
+                {{- ',' if not loop.last }}
+            {% endfor %}
+        {%- endset -%}
+        {%- do adapter.add_query(sql, abridge_sql_log=True) -%}
+    {%- endfor -%}
+    {{ return('') }}
+{% endmacro %}

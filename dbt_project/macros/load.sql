@@ -16,10 +16,22 @@
 {# Removes what a load that broke off had written. #}
 {% macro forget_unfinished(rows) %}delete from {{ rows }} where load_id > {{ finished_load() }}{% endmacro %}
 
-{# Removes evidence that is to be read anew: of a load that broke off, and of statements voided or given to another person
-   since. The second deletion joins, so that it reads nothing where there are none. #}
-{% macro forget_touched_evidence(evidence) -%}
-    {{ forget_unfinished(evidence) }};
+{# Removes evidence that is to be read anew: of statements voided or given to another person since. It joins,
+   so that it reads nothing where there are none. #}
+{% macro forget_touched_evidence(evidence) %}{{ return(adapter.dispatch('forget_touched_evidence', 'proficio')(evidence)) }}{% endmacro %}
+{% macro default__forget_touched_evidence(evidence) -%}
+    merge into {{ evidence }} as evidence
+    using (
+        select distinct
+            statement_id,
+            person_key
+        from {{ ref('int_touched_statements') }}
+        where load_id <= {{ finished_load() }}
+    ) as touched
+    on evidence.statement_id = touched.statement_id and evidence.person_key = touched.person_key
+    when matched then delete
+{%- endmacro %}
+{% macro duckdb__forget_touched_evidence(evidence) -%}
     delete from {{ evidence }} as evidence
     using {{ ref('int_touched_statements') }} as touched
     where
@@ -40,15 +52,12 @@
     {% set kept = run_query("select count(*) from " ~ states ~ " inner join " ~ newest_states() ~ " as newest using (person_key, load_id)").columns[0][0] %}
     {% if rows > 2 * kept %}
         {% for table in [ref('int_estimates'), states] %}
-            {% do run_query(
-                "create or replace table " ~ table ~ " as select kept.* from " ~ table ~ " as kept inner join "
-                ~ newest_states() ~ " as newest using (person_key, load_id)"
-            ) %}
+            {% do run_query(keep_newest(table)) %}
         {% endfor %}
     {% endif %}
 {% endmacro %}
 
 {# The instant that staleness is judged by. #}
 {% macro as_of() -%}
-    {%- if var('as_of') -%} cast('{{ var('as_of') }}' as timestamp with time zone) {%- else -%} current_timestamp {%- endif -%}
+    {%- if var('as_of') -%} cast('{{ var('as_of') }}' as {{ instant_type() }}) {%- else -%} current_timestamp {%- endif -%}
 {%- endmacro %}

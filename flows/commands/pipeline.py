@@ -11,6 +11,7 @@ import typer
 
 from flows.commands.common import Json, load, utc
 from flows.commands.output import complain, progress, say, say_rows
+from flows.settings import Target
 from schemas.errors import InputError, ProficioError
 
 
@@ -145,6 +146,9 @@ def estimate(
     daily: Annotated[
         bool, typer.Option("--daily", help="Bring what `run` renews once a day up to date too: history, dead letters.")
     ] = False,
+    target: Annotated[
+        Target, typer.Option(help="What the models run on: duckdb, or spark as spark.master says.")
+    ] = "duckdb",
     as_json: Json = False,
 ) -> None:
     """Bring the levels up to date with the lake.
@@ -157,7 +161,7 @@ def estimate(
 
     settings = load(context)
     with note_run(settings, "estimate") as run:
-        done = run["estimated"] = asdict(step(settings, full_refresh, test=test))
+        done = run["estimated"] = asdict(step(settings, full_refresh, test=test, target=target))
         if daily:
             run["daily"] = asdict(daily_step(settings))
     kind = "from nothing" if done["full_refresh"] else "with what is new"

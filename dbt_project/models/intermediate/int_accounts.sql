@@ -1,4 +1,4 @@
-{{ config(unique_key='account_key', incremental_strategy='delete+insert') }}
+{{ config(unique_key='account_key', incremental_strategy=replacing_rows()) }}
 
 with seen as (
 

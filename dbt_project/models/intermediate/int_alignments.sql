@@ -80,7 +80,7 @@ anchored as (
     select
         distinct_traits.trait,
         anchor_lengths.anchor_length,
-        range(1, length(distinct_traits.trait) - anchor_lengths.anchor_length + 2) as starts
+        {{ numbers_from_to('1', 'length(distinct_traits.trait) - anchor_lengths.anchor_length + 1') }} as starts
     from distinct_traits
     cross join anchor_lengths
 
@@ -149,16 +149,18 @@ conditions as (
 rarest_conditions as (
 
     select
-        conditions.rule_number,
-        conditions.condition_number
-    from conditions
-    left join frequencies on conditions.pattern_number = frequencies.pattern_number
-    group by conditions.rule_number, conditions.condition_number
-    qualify
-        row_number() over (
-            partition by conditions.rule_number
-            order by sum(coalesce(frequencies.signatures, 0)), conditions.condition_number
-        ) = 1
+        rule_number,
+        min_by(condition_number, {{ fields(signatures='signatures', number='condition_number') }}) as condition_number
+    from (
+        select
+            conditions.rule_number,
+            conditions.condition_number,
+            sum(coalesce(frequencies.signatures, 0)) as signatures
+        from conditions
+        left join frequencies on conditions.pattern_number = frequencies.pattern_number
+        group by conditions.rule_number, conditions.condition_number
+    ) as counted
+    group by rule_number
 
 ),
 
@@ -209,9 +211,14 @@ matches as (
 first_matches as (
 
     select *
-    from matches
-    where rule_number <= coalesce(last_rule, rule_number)
-    qualify row_number() over (partition by alignment_key, competency order by rule_number) = 1
+    from (
+        select
+            *,
+            row_number() over (partition by alignment_key, competency order by rule_number) as place
+        from matches
+        where rule_number <= coalesce(last_rule, rule_number)
+    ) as placed
+    where place = 1
 
 ),
 

@@ -2,6 +2,7 @@
 -- depends_on: {{ ref('int_touched_statements') }}
 {{ config(
     incremental_strategy='append',
+    partition_by=buckets_of('person_key'),
     pre_hook="{% if is_incremental() %}{{ forget_unfinished(this) }}{% endif %}"
 ) }}
 
@@ -21,7 +22,7 @@ with parameters as (
 
         select
             person_key,
-            min(struct_pack(at := occurred_at, id := statement_id)) as first_touched
+            min({{ fields(at='occurred_at', id='statement_id') }}) as first_touched
         from {{ ref('int_touched_statements') }}
         group by person_key
 
@@ -92,7 +93,7 @@ with parameters as (
             load_id <= {{ finished_load() }}
             and attempt_key in (select attempt_key from new_pieces where only_latest)
 
-        union all
+        union
 
         select new_pieces.person_key
         from new_pieces
@@ -111,13 +112,12 @@ with parameters as (
             previous_people.newest_statement_id,
             previous_people.person_key is null
             or (
-                touched_people.first_touched > struct_pack(
-                    at := previous_people.newest_at, id := previous_people.newest_statement_id
-                )
-                and touched_people.person_key not in (select person_key from counted_otherwise)
+                touched_people.first_touched > {{ fields(at='previous_people.newest_at', id='previous_people.newest_statement_id') }}
+                and counted_otherwise.person_key is null
             ) as is_in_order
         from touched_people
         left join previous_people on touched_people.person_key = previous_people.person_key
+        left join counted_otherwise on touched_people.person_key = counted_otherwise.person_key
 
     ),
 
@@ -177,7 +177,7 @@ with parameters as (
 
         select
             earlier.attempt_key,
-            max_by(earlier.outcome, struct_pack(at := earlier.occurred_at, id := earlier.statement_id)) as outcome
+            max_by(earlier.outcome, {{ fields(at='earlier.occurred_at', id='earlier.statement_id') }}) as outcome
         from {{ ref('int_evidence') }} as earlier
         inner join attempts on earlier.attempt_key = attempts.attempt_key
         where earlier.load_id <= {{ finished_load() }}
@@ -281,7 +281,7 @@ folded as (
         competency,
         max(later_pieces) + 1 as pieces,
         max(occurred_at) as newest_at,
-        max(struct_pack(at := occurred_at, id := statement_id)).id as newest_statement_id,
+        max({{ fields(at='occurred_at', id='statement_id') }}).id as newest_statement_id,
         count(*) as evidence_count,
         sum(fast_discount * weight) as evidence_weight,
         max(occurred_at) as last_evidence_at,
@@ -300,7 +300,7 @@ folded_people as (
         person_key,
         max(pieces) as pieces,
         max(newest_at) as newest_at,
-        max(struct_pack(at := newest_at, id := newest_statement_id)).id as newest_statement_id
+        max({{ fields(at='newest_at', id='newest_statement_id') }}).id as newest_statement_id
     from folded
     group by person_key
 
@@ -342,17 +342,24 @@ folded_people as (
     withdrawn as (
 
         -- All evidence of these people was withdrawn: a row that counts none replaces what stood here.
-        select distinct on (previous.person_key)
-            previous.* replace (
-                0 as pieces,
-                0 as evidence_count,
-                0 as evidence_weight,
-                progress.load_id as load_id
-            )
+        select
+            previous.person_key,
+            min(previous.competency) as competency,
+            0 as pieces,
+            max(previous.newest_at) as newest_at,
+            max(previous.newest_statement_id) as newest_statement_id,
+            0 as evidence_count,
+            0 as evidence_weight,
+            max(previous.last_evidence_at) as last_evidence_at,
+            {% for k in grid_columns('fast') + grid_columns('slow') -%}
+                0 as {{ k }},
+            {% endfor -%}
+            max(progress.load_id) as load_id
         from previous
         inner join people on previous.person_key = people.person_key and not people.is_in_order
         cross join {{ source('lake', 'progress') }} as progress
         where previous.person_key not in (select person_key from folded_people)
+        group by previous.person_key
 
     )
 

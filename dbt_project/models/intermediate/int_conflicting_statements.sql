@@ -15,7 +15,7 @@ select
     first_in_log.topic as first_topic,
     first_in_log.log_partition as first_partition,
     first_in_log.log_offset as first_offset
-from {{ source('lake', 'statements') }} as incoming
+from {{ landed() }} as incoming
 inner join {{ ref('stg_statements') }} as first_in_log
-    on cast(incoming.statement_id as {{ uuid_type() }}) = first_in_log.statement_id
+    on {{ uuid('incoming.statement_id') }} = first_in_log.statement_id
 where {{ text_hash('incoming.statement') }} <> first_in_log.statement_hash

@@ -1,6 +1,7 @@
 -- noqa: disable=LT02
 {{ config(
     incremental_strategy='append',
+    partition_by=buckets_of('person_key'),
     pre_hook="{% if is_incremental() %}{{ forget_unfinished(this) }}{% endif %}"
 ) }}
 
@@ -13,10 +14,10 @@ with transition as (
     -- Rows and columns of the matrix T(g, θ), each as a list, so that a message is a dot product.
     select
         {% for k in points() -%}
-            array_agg(transitions.probability order by transitions.point)
-                filter (where transitions.general_point = {{ k }}) as row_{{ '%02d' % k }},
-            array_agg(transitions.probability order by transitions.general_point)
-                filter (where transitions.point = {{ k }}) as column_{{ '%02d' % k }}
+            {{ ordered_list('transitions.probability', ['transitions.point'], 'transitions.general_point = ' ~ k) }}
+                as row_{{ '%02d' % k }},
+            {{ ordered_list('transitions.probability', ['transitions.general_point'], 'transitions.point = ' ~ k) }}
+                as column_{{ '%02d' % k }}
             {{- ',' if not loop.last }}
         {% endfor %}
     from {{ ref('estimator_transition') }} as transitions
@@ -26,9 +27,9 @@ with transition as (
 grid as (
 
     select
-        array_agg(ln(general_prior) order by point) as log_prior,
-        array_agg(ability order by point) as abilities,
-        array_agg(ability * ability order by point) as squares
+        {{ ordered_list('ln(general_prior)', ['point']) }} as log_prior,
+        {{ ordered_list('ability', ['point']) }} as abilities,
+        {{ ordered_list('ability * ability', ['point']) }} as squares
     from {{ ref('estimator_grid') }}
 
 ),

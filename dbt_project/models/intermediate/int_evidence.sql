@@ -1,7 +1,11 @@
 -- depends_on: {{ ref('int_touched_statements') }}
 {{ config(
     incremental_strategy='append',
-    pre_hook="{% if is_incremental() %}{{ forget_touched_evidence(this) }}{% endif %}"
+    pre_hook=[
+        "{% if is_incremental() %}{{ forget_unfinished(this) }}{% endif %}",
+        "{% if is_incremental() %}{{ forget_touched_evidence(this) }}{% endif %}",
+    ],
+    partition_by=buckets_of('person_key')
 ) }}
 
 with touched as (
@@ -57,13 +61,13 @@ read_outcomes as (
 
 select
     read_outcomes.person_key,
-    {{ digest("concat_ws('|', cast(read_outcomes.person_key as varchar), read_outcomes.competency, read_outcomes.activity_id)") }}
+    {{ digest("concat_ws('|', cast(read_outcomes.person_key as string), read_outcomes.competency, read_outcomes.activity_id)") }}
         as attempt_key,
     case
         -- Of practice that nobody judged, one piece by a rule is much like the next, whatever it was on.
         when read_outcomes.evidence_kind = 'practice'
-            then {{ digest("concat_ws('|', cast(read_outcomes.person_key as varchar), read_outcomes.competency, read_outcomes.rule_name)") }}
-        else {{ digest("concat_ws('|', cast(read_outcomes.person_key as varchar), read_outcomes.competency, read_outcomes.activity_id)") }}
+            then {{ digest("concat_ws('|', cast(read_outcomes.person_key as string), read_outcomes.competency, read_outcomes.rule_name)") }}
+        else {{ digest("concat_ws('|', cast(read_outcomes.person_key as string), read_outcomes.competency, read_outcomes.activity_id)") }}
     end as repeat_key,
     read_outcomes.only_latest,
     read_outcomes.competency,

@@ -88,9 +88,9 @@ criteria_met as (
 select
     people.person_key,
     criteria.competency,
-    {{ join_text("array_agg(criteria.criterion order by criteria.level, criteria.criterion) filter (where criteria_met.criterion is not null)", ', ') }}
+    {{ join_text(ordered_list('criteria.criterion', ['criteria.level', 'criteria.criterion'], 'criteria_met.criterion is not null'), ', ') }}
         as criteria_met,
-    {{ join_text("array_agg(criteria.criterion order by criteria.level, criteria.criterion) filter (where criteria_met.criterion is null)", ', ') }}
+    {{ join_text(ordered_list('criteria.criterion', ['criteria.level', 'criteria.criterion'], 'criteria_met.criterion is null'), ', ') }}
         as criteria_open,
     min(case when criteria_met.criterion is null then criteria.level - 1 end) as allowed_level
 from people

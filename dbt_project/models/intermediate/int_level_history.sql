@@ -21,7 +21,7 @@ select
     estimates.person_key,
     estimates.competency,
     estimates.load_id,
-    cast({{ as_of() }} as timestamp with time zone) as estimated_at,
+    cast({{ as_of() }} as {{ instant_type() }}) as estimated_at,
     estimates.level,
     least(estimates.level, coalesce(gates.allowed_level, estimates.level)) as reported_level,
     estimates.p_at_least_1,

@@ -7,7 +7,7 @@ select
     max_by(seen.account_name, seen.last_seen_at) filter (where seen.account_name is not null) as person_name,
     min(accounts.account) filter (where accounts.account like 'mailto:%') as mail_address,
     count(*) as account_count,
-    {{ join_text("array_agg(accounts.account order by accounts.account)", ' ') }} as accounts,
+    {{ join_text(ordered_list('accounts.account', ['accounts.account']), ' ') }} as accounts,
     min(seen.first_seen_at) as first_seen_at,
     max(seen.last_seen_at) as last_seen_at
 from {{ source('lake', 'accounts') }} as accounts

@@ -19,14 +19,18 @@ new_statements as (
 
 ),
 
+named as (
+
+    {{ exploded(ref('stg_statements') ~ ' as groups', ['groups.statement_id'], 'groups.member_ids', 'account') }}
+
+),
+
 members as (
 
     select
-        groups.statement_id,
-        {{ digest('named.account') }} as account_key
-    from {{ ref('stg_statements') }} as groups
-    cross join unnest(groups.member_ids) as named (account)
-    where groups.member_ids is not null
+        statement_id,
+        {{ digest('account') }} as account_key
+    from named
 
 ),
 
@@ -133,23 +137,32 @@ of_agents as (
 
 ),
 
+people_of_groups as (
+
+    -- Two members of a group may be one person.
+    select distinct
+        members.statement_id,
+        accounts.person_key
+    from members
+    inner join {{ source('lake', 'accounts') }} as accounts on members.account_key = accounts.account_key
+
+),
+
 of_groups as (
 
-    -- Two members of a group may be one person. Where one member moved, the others are left as they are.
+    -- Where one member moved, the others are left as they are.
     select
         aligned.*,
-        accounts.person_key,
+        people_of_groups.person_key,
         parameters.group_share as share,
         true as counts
     from aligned
-    inner join members on aligned.statement_id = members.statement_id
-    inner join {{ source('lake', 'accounts') }} as accounts on members.account_key = accounts.account_key
+    inner join people_of_groups on aligned.statement_id = people_of_groups.statement_id
     cross join {{ ref('estimator_parameters') }} as parameters
     where
         aligned.member_ids is not null
         and parameters.group_share > 0
-        and (aligned.touches_everyone or accounts.person_key in (select person_key from relinked))
-    qualify row_number() over (partition by aligned.statement_id, accounts.person_key order by members.account_key) = 1
+        and (aligned.touches_everyone or people_of_groups.person_key in (select person_key from relinked))
 
 ),
 

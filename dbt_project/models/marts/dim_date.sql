@@ -22,6 +22,6 @@ select
     cast(date_trunc('month', day) as date) as month_start,
     cast(last_day(day) as date) as month_end,
     cast(date_trunc('week', day) as date) as week_start,
-    cast(extract(isodow from day) as integer) as weekday,
-    extract(isodow from day) >= 6 as is_weekend
+    cast({{ iso_weekday('day') }} as integer) as weekday,
+    {{ iso_weekday('day') }} >= 6 as is_weekend
 from days

@@ -42,7 +42,7 @@ findings as (
     select
         coalesce(source, '') as source,
         day,
-        string_agg(finding, ' ' order by finding) as findings
+        {{ join_text(ordered_list('finding', ['finding']), ' ') }} as findings
     from {{ source('lake', 'findings') }}
     group by coalesce(source, ''), day
 

@@ -3,7 +3,7 @@ select
     {{ hexadecimal('evidence.person_key') }} as person,
     evidence.competency,
     competencies.competency_name,
-    cast(evidence.statement_id as varchar) as statement_id,
+    cast(evidence.statement_id as string) as statement_id,
     evidence.activity_id,
     evidence.activity_name,
     evidence.outcome,

@@ -13,7 +13,7 @@ select
     evidence.guess,
     evidence.slip,
     evidence.occurred_at,
-    cast(evidence.statement_id as varchar) as statement_id,
+    cast(evidence.statement_id as string) as statement_id,
     evidence.source,
     evidence.rule_name,
     rules.evidence_kind,

@@ -44,7 +44,7 @@ states as (
 
 abilities as (
 
-    select array_agg(ability order by point) as points from {{ ref('estimator_grid') }}
+    select {{ ordered_list('ability', ['point']) }} as points from {{ ref('estimator_grid') }}
 
 ),
 
@@ -58,9 +58,11 @@ masses as (
         {{ dot('estimates.prior', 'abilities.points') }} / {{ total('estimates.prior') }} as prior_mean,
         {% for place, _ in nodes -%}
             {%- set name = 'mass_' ~ loop.index -%}
-            [{% for k in points() -%}
-                estimates.prior[{{ k + 1 }}] * exp({{ place }} * states.evidence[{{ k + 1 }}]){{ ', ' if not loop.last }}
-            {%- endfor %}] as {{ name }}{{ ',' if not loop.last }}
+            {%- set masses = [] -%}
+            {%- for k in points() -%}
+                {%- do masses.append(element('estimates.prior', k + 1) ~ ' * exp(' ~ place ~ ' * ' ~ element('states.evidence', k + 1) ~ ')') -%}
+            {%- endfor -%}
+            {{ list_of(masses) }} as {{ name }}{{ ',' if not loop.last }}
         {% endfor %}
     from estimates
     inner join states on estimates.person_key = states.person_key and estimates.competency = states.competency
@@ -92,7 +94,7 @@ directions as (
         moved,
         {% for k in points() -%}
             {% for _ in nodes -%}
-                share_{{ loop.index }} * mass_{{ loop.index }}[{{ k + 1 }}] * ({{ ability(k) }} - mean_{{ loop.index }})
+                share_{{ loop.index }} * {{ element('mass_' ~ loop.index, k + 1) }} * ({{ ability(k) }} - mean_{{ loop.index }})
                 {{- ' + ' if not loop.last }}
             {%- endfor %} as direction_{{ '%02d' % k }}{{ ',' if not loop.last }}
         {% endfor %}
@@ -115,7 +117,13 @@ pieces as (
 discounted as (
 
     select
-        pieces.* exclude (weight),
+        pieces.person_key,
+        pieces.competency,
+        pieces.statement_id,
+        pieces.outcome,
+        pieces.slope,
+        pieces.guess,
+        pieces.slip,
         pieces.counted_weight as weight,
         {{ discount('fast', 'pieces.occurred_at', 'pieces.person_newest_at', 'pieces.later_pieces', 'pieces.later_on_same') }},
         {{ logit_at_zero('pieces', 'pieces.previous_outcome', 'pieces.earlier_on_same') }} as logit_at_zero
@@ -203,7 +211,7 @@ select
     explained.component,
     cast(explained.contribution as double) as contribution,
     explained.share_left,
-    cast(explained.statement_id as varchar) as statement_id,
+    cast(explained.statement_id as string) as statement_id,
     evidence.activity_id,
     evidence.activity_name,
     evidence.outcome,

@@ -16,33 +16,41 @@ with runs as (
         history.parameters_version
     from {{ ref('int_level_history') }} as history
     left join {{ ref('framework_former_ids') }} as former on history.competency = former.former_id
-    qualify
-        row_number() over (
-            partition by history.person_key, coalesce(former.competency, history.competency), cast(history.estimated_at as date)
-            order by history.load_id desc
-        ) = 1
+
+),
+
+last_runs as (
+
+    select *
+    from (
+        select
+            *,
+            row_number() over (partition by person_key, competency, day order by load_id desc) as place
+        from runs
+    ) as placed
+    where place = 1
 
 ),
 
 joined as (
 
     select
-        coalesce(runs.person_key, days.person_key) as person_key,
-        coalesce(runs.competency, days.competency) as competency,
-        coalesce(runs.day, days.day) as day,
-        runs.level as level_then,
-        runs.reported_level as reported_level_then,
-        runs.ability_mean as ability_mean_then,
-        runs.ability_sd as ability_sd_then,
-        runs.framework_version,
-        runs.parameters_version,
+        coalesce(last_runs.person_key, days.person_key) as person_key,
+        coalesce(last_runs.competency, days.competency) as competency,
+        coalesce(last_runs.day, days.day) as day,
+        last_runs.level as level_then,
+        last_runs.reported_level as reported_level_then,
+        last_runs.ability_mean as ability_mean_then,
+        last_runs.ability_sd as ability_sd_then,
+        last_runs.framework_version,
+        last_runs.parameters_version,
         days.level as level_now,
         days.ability_mean as ability_mean_now,
         days.ability_sd as ability_sd_now,
         days.evidence_count
-    from runs
+    from last_runs
     full outer join {{ ref('int_level_days') }} as days
-        on runs.person_key = days.person_key and runs.competency = days.competency and runs.day = days.day
+        on last_runs.person_key = days.person_key and last_runs.competency = days.competency and last_runs.day = days.day
 
 ),
 
@@ -54,7 +62,7 @@ carried as (
         day,
         {% for name in ['level_then', 'reported_level_then', 'ability_mean_then', 'ability_sd_then', 'framework_version',
                         'parameters_version', 'level_now', 'ability_mean_now', 'ability_sd_now', 'evidence_count'] -%}
-            last_value({{ name }} ignore nulls) over up_to_the_day as {{ name }}{{ ',' if not loop.last }}
+            {{ last_known(name) }} over up_to_the_day as {{ name }}{{ ',' if not loop.last }}
         {% endfor %}
     from joined
     window up_to_the_day as (partition by person_key, competency order by day)

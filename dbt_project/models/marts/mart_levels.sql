@@ -19,7 +19,7 @@ self_assessments as (
     select
         evidence.person_key,
         evidence.competency,
-        max_by(evidence.level, struct_pack(at := evidence.occurred_at, level := evidence.level)) as self_assessed_level
+        max_by(evidence.level, {{ fields(at='evidence.occurred_at', level='evidence.level') }}) as self_assessed_level
     from {{ ref('int_evidence') }} as evidence
     inner join {{ ref('alignment_rules') }} as rules on evidence.rule_name = rules.rule_name
     where rules.evidence_kind = 'self' and evidence.outcome >= 0.5

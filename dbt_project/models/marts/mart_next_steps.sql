@@ -1,9 +1,9 @@
 -- For each person and role the activities that are worth doing next: within reach, on what the role lacks most, and such
 -- that their outcome would tell most. The chance of success is the logistic-normal integral as MacKay (1992) approximates it;
 -- what an outcome tells is its Fisher information.
-with catalogue as (
+with offered as (
 
-    -- Graded activities that others can do too; of a competency and difficulty, the few that most people did.
+    -- Graded activities that others can do too.
     select
         alignments.activity_id,
         alignments.activity_name,
@@ -13,7 +13,13 @@ with catalogue as (
         levels.difficulty + competencies.difficulty + coalesce(calibrated.difficulty, 0) as difficulty,
         parameters.slope * coalesce(calibrated.slope, 1) as slope,
         coalesce(alignments.guess, parameters.guess) as guess,
-        coalesce(alignments.slip, parameters.slip) as slip
+        coalesce(alignments.slip, parameters.slip) as slip,
+        row_number() over (partition by alignments.activity_id, alignments.competency order by alignments.alignment_key)
+            as alignment_place,
+        row_number() over (
+            partition by alignments.competency, floor(4 * (levels.difficulty + coalesce(calibrated.difficulty, 0)))
+            order by activities.people desc, alignments.activity_id asc
+        ) as place_among_alike
     from {{ ref('int_alignments') }} as alignments
     inner join {{ ref('dim_activity') }} as activities on alignments.activity_id = activities.activity_id
     inner join {{ ref('framework_levels') }} as levels on alignments.level = levels.level
@@ -24,12 +30,13 @@ with catalogue as (
         alignments.evidence_kind = 'graded'
         and alignments.weight > 0
         and (activities.people > 1 or not alignments.only_latest)
-    qualify
-        row_number() over (partition by alignments.activity_id, alignments.competency order by alignments.alignment_key) = 1
-        and row_number() over (
-            partition by alignments.competency, floor(4 * (levels.difficulty + coalesce(calibrated.difficulty, 0)))
-            order by activities.people desc, alignments.activity_id asc
-        ) <= 5
+
+),
+
+catalogue as (
+
+    -- Of a competency and difficulty, the few that most people did.
+    select * from offered where alignment_place = 1 and place_among_alike <= 5
 
 ),
 
@@ -74,7 +81,7 @@ chances as (
 
 ),
 
-reachable as (
+within_reach as (
 
     select
         chances.person_key,
@@ -82,7 +89,11 @@ reachable as (
         chances.activity_id,
         chances.chance,
         chances.weight * chances.slope * chances.slope * chances.chance * (1 - chances.chance) as information,
-        attempts.activity_id is not null as tried_before
+        attempts.activity_id is not null as tried_before,
+        row_number() over (
+            partition by chances.person_key, chances.competency
+            order by chances.weight * chances.slope * chances.slope * chances.chance * (1 - chances.chance) desc, chances.activity_id asc
+        ) as place
     from chances
     left join attempts
         on
@@ -90,11 +101,12 @@ reachable as (
             and chances.competency = attempts.competency
             and chances.activity_id = attempts.activity_id
     where chances.chance between 0.55 and 0.85 and coalesce(attempts.best_outcome, 0) < 0.5
-    qualify
-        row_number() over (
-            partition by chances.person_key, chances.competency
-            order by chances.weight * chances.slope * chances.slope * chances.chance * (1 - chances.chance) desc, chances.activity_id asc
-        ) <= 2
+
+),
+
+reachable as (
+
+    select * from within_reach where place <= 2
 
 ),
 
@@ -153,8 +165,8 @@ select
     ranked.worth,
     concat(
         competencies.competency_name, ' is required at ', required.level_name, ' and reached with probability ',
-        cast(cast(round(100 * ranked.p_met) as integer) as varchar), ' %; the chance of success here is ',
-        cast(cast(round(100 * ranked.chance) as integer) as varchar), ' %',
+        cast(cast(round(100 * ranked.p_met) as integer) as string), ' %; the chance of success here is ',
+        cast(cast(round(100 * ranked.chance) as integer) as string), ' %',
         case when ranked.tried_before then ', tried before without success.' else ', not tried yet.' end
     ) as reason
 from ranked

@@ -1,15 +1,15 @@
-{{ config(unique_key='statement_id', incremental_strategy='delete+insert') }}
+{{ config(unique_key='statement_id', incremental_strategy=replacing_rows(), partition_by=buckets_of('statement_id')) }}
 
 with used_extensions as (
 
-    select coalesce(array_agg(extension), {{ list_of([]) }}) as extensions from {{ ref('alignment_extensions') }}
+    select {{ ordered_list('extension', ['extension']) }} as extensions from {{ ref('alignment_extensions') }}
 
 ),
 
 incoming as (
 
     select
-        cast(statement_id as {{ uuid_type() }}) as statement_id,
+        {{ uuid('statement_id') }} as statement_id,
         topic,
         log_partition,
         log_offset,
@@ -34,7 +34,7 @@ incoming as (
         success,
         completion,
         voids,
-        cast(target_statement_id as {{ uuid_type() }}) as target_statement_id,
+        {{ uuid('target_statement_id') }} as target_statement_id,
         {{ extension_text('context_extensions', 'https://w3id.org/proficio/extensions/reverts') }} as reverts_activity_id,
         case when verb_id = {{ verb_of_disputes() }} then response end as dispute,
         {{ joined_lists([
@@ -52,14 +52,16 @@ incoming as (
             ])
         ]) }} as traits,
         {{ text_hash('statement') }} as statement_hash
-    from {{ source('lake', 'statements') }}
+    from {{ landed() }}
     cross join used_extensions
 
 ),
 
 sent_again as (
 
-    select statement_id
+    select
+        statement_id,
+        min({{ fields(at='received_at', topic='topic', log_partition='log_partition', log_offset='log_offset') }}) as first_sent
     from incoming
     group by statement_id
     having count(*) > 1
@@ -68,21 +70,13 @@ sent_again as (
 
 first_in_log as (
 
-    select *
+    select incoming.*
     from incoming
-    where statement_id not in (select statement_id from sent_again)
-
-    union all
-
-    (
-        select *
-        from incoming
-        where statement_id in (select statement_id from sent_again)
-        qualify row_number() over (
-            partition by statement_id
-            order by received_at, topic, log_partition, log_offset
-        ) = 1
-    )
+    left join sent_again on incoming.statement_id = sent_again.statement_id
+    where
+        sent_again.statement_id is null
+        or {{ fields(at='incoming.received_at', topic='incoming.topic', log_partition='incoming.log_partition', log_offset='incoming.log_offset') }}
+        = sent_again.first_sent
 
 ),
 

@@ -1,0 +1,230 @@
+"""Spark as the engine of the models: a session over Iceberg tables, and what stands around a dbt run there.
+
+connectors/warehouse.py is the same for DuckDB. Iceberg has what the models need and Parquet files have not: rows are deleted
+and merged, a table changes wholly or not at all, and a load rewrites only the buckets of people that it touches.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from connectors import lake
+from connectors.warehouse import Load
+from schemas.errors import SettingsError, UnavailableError
+from schemas.lake import STATEMENTS
+from transforms.identity import Identities
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+ICEBERG = "org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.10.0"
+_SETUP = """
+create schema if not exists main;
+use main;
+create schema if not exists lake;
+create table if not exists lake.progress (
+    load_id bigint, finished_load_id bigint, completed_load_id bigint, digest string, identities string
+) using iceberg;
+create table if not exists lake.offsets (topic string, log_partition int, next_offset bigint, load_id bigint) using iceberg;
+create table if not exists lake.accounts (account_key string, account string, person_key string)
+    using iceberg partitioned by (bucket(16, account_key));
+create table if not exists lake.attributes (person_key string, attribute string, value string) using iceberg;
+create table if not exists lake.relinked (account_key string, person_key string, load_id bigint) using iceberg;
+create table if not exists lake.rejected (
+    origin string, source string, clause string, rejected_at timestamp, replayed boolean
+) using iceberg;
+create table if not exists lake.findings (day date, source string, finding string) using iceberg
+"""
+_ACCOUNTS_AT_ONCE = 500_000
+
+
+@contextmanager
+def session(master: str, folder: Path, memory: str, conf: Mapping[str, str]) -> Iterator["SparkSession"]:
+    """A session on a master (`local[*]`, `spark://host:7077`, `yarn`, `k8s://…`), ended afterwards.
+
+    Tables and their metastore (Derby) stand in `folder`, but where `conf`, in Spark's own names, says otherwise. SettingsError
+    without pyspark, UnavailableError where the master or the metastore does not answer.
+    """
+    try:
+        from py4j.protocol import Py4JError
+        from pyspark.errors import PySparkException
+        from pyspark.sql import SparkSession
+    except ImportError as error:
+        raise SettingsError("pyspark is not installed.", "Install proficio[spark].") from error
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("PYSPARK_SUBMIT_ARGS", f"--driver-memory {memory.removesuffix('B').lower()} pyspark-shell")
+    builder = SparkSession.builder.appName("proficio").master(master)
+    for name, value in {**_defaults(folder.resolve()), **conf}.items():
+        builder = builder.config(name, value)
+    try:
+        opened = builder.enableHiveSupport().getOrCreate()
+        opened.sparkContext.setLogLevel("ERROR")
+        for statement in _SETUP.split(";"):
+            opened.sql(statement)
+    except (PySparkException, Py4JError) as error:
+        raise UnavailableError(
+            f"Spark at {master} cannot be used: {str(error).splitlines()[0]}",
+            "See spark.master and spark.conf; of a folder one process at a time has the metastore.",
+        ) from error
+    try:
+        yield opened
+    finally:
+        opened.stop()
+
+
+def _defaults(folder: Path) -> dict[str, str]:
+    return {
+        "spark.jars.packages": ICEBERG,
+        "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
+        "spark.sql.catalog.spark_catalog": "org.apache.iceberg.spark.SparkSessionCatalog",
+        "spark.sql.catalog.spark_catalog.type": "hive",
+        "spark.hadoop.iceberg.engine.hive.lock-enabled": "false",  # Derby has no locks; one process estimates at a time
+        "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={folder}/metastore;create=true",
+        "spark.driver.extraJavaOptions": f"-Dderby.stream.error.file={folder}/derby.log",
+        "spark.sql.warehouse.dir": f"{folder}/tables",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+    }
+
+
+def begin_load(
+    session: "SparkSession", lake_folder: Path, digest: str, identities: Identities, full_refresh: bool = False
+) -> Load:
+    """Set the view `global_temp.landed` to what landed since the last finished load, and number the load.
+
+    See connectors.warehouse.begin_load. As no transaction spans tables here, offsets bear the load that took them up, and
+    count once `lake.progress` says that it is finished.
+    """
+    before = _progress(session)
+    full = full_refresh or digest != before["digest"]
+    finished = 0 if full else before["finished_load_id"]
+    session.sql("delete from lake.offsets where load_id > ?", args=[finished])
+    taken = {(row.topic, row.log_partition): row.next_offset for row in session.sql(_TAKEN).collect()}
+    files = tuple(
+        file for file in lake.published(lake_folder) if file.last >= taken.get((file.topic, file.partition), 0)
+    )
+    for file in files:
+        lake.version(file)  # tells of a damaged one by its name
+    load_id = before["load_id"] + 1
+    _note_progress(session, {**before, "load_id": load_id, "finished_load_id": finished})
+    _landed(session, files, taken, load_id).createOrReplaceGlobalTempView("landed")
+    if before["identities"] != identities.digest:
+        _relink(session, identities, load_id)
+        _note_attributes(session, identities)
+    _assign(session, (row.account for row in session.sql(_NEW_ACCOUNTS).toLocalIterator()), identities)
+    (moved,) = session.sql(
+        "select count(distinct account_key) from lake.relinked where load_id > ?", args=[finished]
+    ).first() or (0,)
+    return Load(load_id, finished, files, full, moved)
+
+
+def finish_load(session: "SparkSession", load: Load, digest: str, identities: Identities, vacuum: bool = False) -> None:
+    """Note that every model has taken up a load: the next one starts behind it. With `vacuum`, old snapshots go."""
+    ends: dict[tuple[str, int], int] = {}
+    for file in load.files:
+        ends[file.topic, file.partition] = max(ends.get((file.topic, file.partition), 0), file.last + 1)
+    if ends:
+        rows = [(topic, partition, offset, load.load_id) for (topic, partition), offset in ends.items()]
+        _rows(session, rows, "topic string, log_partition int, next_offset bigint, load_id bigint").writeTo(
+            "lake.offsets"
+        ).append()
+    done = {"load_id": load.load_id, "finished_load_id": load.load_id, "completed_load_id": load.load_id}
+    _note_progress(session, {**done, "digest": digest, "identities": identities.digest})
+    if vacuum:
+        for schema in ("lake", "main"):
+            for row in session.sql(f"show tables in {schema}").collect():
+                if session.catalog.getTable(f"{schema}.{row.tableName}").tableType != "VIEW":
+                    session.sql(f"call spark_catalog.system.expire_snapshots(table => '{schema}.{row.tableName}')")
+
+
+def rows(session: "SparkSession", query: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    """The rows of a query, as dictionaries."""
+    return [row.asDict() for row in session.sql(query, args=list(parameters) or None).collect()]
+
+
+_TAKEN = "select topic, log_partition, max(next_offset) as next_offset from lake.offsets group by topic, log_partition"
+_NEW_ACCOUNTS = """
+select account from (
+    select actor_id as account from global_temp.landed where member_ids is null
+    union
+    select explode(member_ids) from global_temp.landed where member_ids is not null
+) as named where not exists (select 1 from lake.accounts as known where known.account = named.account)
+"""
+_ACCOUNTS = "account string, person_key string"
+
+
+def _progress(session: "SparkSession") -> dict[str, Any]:
+    found = session.sql("select * from lake.progress").first()
+    if found is None:
+        return {"load_id": 0, "finished_load_id": 0, "completed_load_id": 0, "digest": None, "identities": None}
+    return dict(found.asDict())
+
+
+def _note_progress(session: "SparkSession", progress: Mapping[str, Any]) -> None:
+    """One commit: the row there was goes as this one comes."""
+    columns = "load_id bigint, finished_load_id bigint, completed_load_id bigint, digest string, identities string"
+    names = [column.split()[0] for column in columns.split(", ")]
+    _rows(session, [tuple(progress[name] for name in names)], columns).createOrReplaceTempView("progress_now")
+    session.sql("insert overwrite lake.progress select * from progress_now")
+
+
+def _landed(
+    session: "SparkSession", files: Sequence[lake.LakeFile], taken: Mapping[tuple[str, int], int], load_id: int
+) -> "DataFrame":
+    from pyspark.sql import functions
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    schema = from_arrow_schema(STATEMENTS)
+    if not files:
+        return session.createDataFrame([], schema).withColumn("load_id", functions.lit(load_id).cast("bigint"))
+    found = session.read.schema(schema).parquet(*(str(file.path) for file in files))
+    known = functions.lit(False)
+    for (topic, partition), offset in taken.items():
+        if any((file.topic, file.partition) == (topic, partition) and file.first < offset for file in files):
+            known |= (
+                (found.topic == topic) & (found.log_partition == partition) & (found.log_offset < offset)
+            )  # a compacted file holds more than is new
+    return found.where(~known).withColumn("load_id", functions.lit(load_id).cast("bigint"))
+
+
+def _assign(session: "SparkSession", accounts: Iterator[str], identities: Identities) -> None:
+    """Write the person of each new account."""
+    while some := list(islice(accounts, _ACCOUNTS_AT_ONCE)):
+        pairs = list(zip(some, identities.person_keys(some), strict=True))
+        _rows(session, pairs, _ACCOUNTS).createOrReplaceTempView("assigned")
+        session.sql("insert into lake.accounts select md5(account), account, person_key from assigned")
+
+
+def _relink(session: "SparkSession", identities: Identities, load_id: int) -> None:
+    """Give every account its person anew; note which moved, with the person before and the one now."""
+    known = session.sql("select account, person_key from lake.accounts").toLocalIterator()
+    moved = [
+        (row.account, row.person_key, now)
+        for row in known
+        if (now := identities.person_key(row.account)) != row.person_key
+    ]
+    if not moved:
+        return
+    pairs = [(account, person) for account, *people in moved for person in people]
+    _rows(session, pairs, _ACCOUNTS).createOrReplaceTempView("moves")
+    session.sql("insert into lake.relinked select md5(account), person_key, ? from moves", args=[load_id])
+    _rows(session, [(account, now) for account, _, now in moved], _ACCOUNTS).createOrReplaceTempView("moved")
+    session.sql("""
+        merge into lake.accounts using moved on accounts.account = moved.account
+        when matched then update set person_key = moved.person_key
+    """)
+
+
+def _note_attributes(session: "SparkSession", identities: Identities) -> None:
+    given = [(person, attribute, value) for (person, attribute), value in identities.attributes_of_people().items()]
+    _rows(session, given, "person_key string, attribute string, value string").createOrReplaceTempView("given")
+    session.sql("insert overwrite lake.attributes select * from given")
+
+
+def _rows(session: "SparkSession", rows: Sequence[tuple[Any, ...]], columns: str) -> "DataFrame":
+    return session.createDataFrame(rows, columns)

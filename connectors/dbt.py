@@ -81,7 +81,8 @@ class DbtProject:
         if self._manifest is None and command != "parse":
             self.parse()
         os.environ.update(self._environment)
-        paths = ["--target", self._target, "--project-dir", str(self.folder), "--profiles-dir", str(self.folder), "--quiet", "--no-use-colors",
+        folder = str(self.folder)
+        paths = ["--target", self._target, "--project-dir", folder, "--profiles-dir", folder, "--quiet", "--no-use-colors",
                  "--log-path", str(self.folder / "logs")]  # fmt: skip
         try:
             runner, silence = self._runner(command)

@@ -4,9 +4,9 @@ connectors/warehouse.py is the same for DuckDB. Iceberg has what the models need
 and merged, a table changes wholly or not at all, and a load rewrites only the buckets of people that it touches.
 """
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +43,7 @@ _ACCOUNTS_AT_ONCE = 500_000
 
 @contextmanager
 def session(master: str, folder: Path, memory: str, conf: Mapping[str, str]) -> Iterator["SparkSession"]:
-    """A session on a master (`local[*]`, `spark://host:7077`, `yarn`, `k8s://…`), ended afterwards.
+    """A session on a master (`local[*]`, `spark://host:7077`, `yarn`, `k8s://…`) with a JVM of its own, ended afterwards.
 
     Tables and their metastore (Derby) stand in `folder`, but where `conf`, in Spark's own names, says otherwise. SettingsError
     without pyspark, UnavailableError where the master or the metastore does not answer.
@@ -54,17 +54,18 @@ def session(master: str, folder: Path, memory: str, conf: Mapping[str, str]) -> 
         from pyspark.sql import SparkSession
     except ImportError as error:
         raise SettingsError("pyspark is not installed.", "Install proficio[spark].") from error
-    folder.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("PYSPARK_SUBMIT_ARGS", f"--driver-memory {memory.removesuffix('B').lower()} pyspark-shell")
-    builder = SparkSession.builder.appName("proficio").master(master)
-    for name, value in {**_defaults(folder.resolve()), **conf}.items():
+    with lake.storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    builder = SparkSession.builder.appName("proficio").master(master).enableHiveSupport()
+    for name, value in {**_defaults(folder.resolve(), memory), **conf}.items():
         builder = builder.config(name, value)
     try:
-        opened = builder.enableHiveSupport().getOrCreate()
+        opened = builder.getOrCreate()
         opened.sparkContext.setLogLevel("ERROR")
         for statement in _SETUP.split(";"):
             opened.sql(statement)
     except (PySparkException, Py4JError) as error:
+        _end()
         raise UnavailableError(
             f"Spark at {master} cannot be used: {str(error).splitlines()[0]}",
             "See spark.master and spark.conf; of a folder one process at a time has the metastore.",
@@ -73,10 +74,24 @@ def session(master: str, folder: Path, memory: str, conf: Mapping[str, str]) -> 
         yield opened
     finally:
         opened.stop()
+        _end()
 
 
-def _defaults(folder: Path) -> dict[str, str]:
+def _end() -> None:
+    """End the JVM, which pyspark keeps for its process's life: it holds the metastore, and its memory cannot change."""
+    from pyspark import SparkContext
+
+    gateway = SparkContext._gateway
+    if gateway is not None:
+        gateway.shutdown()
+        gateway.proc.stdin.close()
+        gateway.proc.wait()
+    SparkContext._gateway = SparkContext._jvm = None
+
+
+def _defaults(folder: Path, memory: str) -> dict[str, str]:
     return {
+        "spark.driver.memory": memory.removesuffix("B").lower(),
         "spark.jars.packages": ICEBERG,
         "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
         "spark.sql.catalog.spark_catalog": "org.apache.iceberg.spark.SparkSessionCatalog",
@@ -143,8 +158,11 @@ def finish_load(session: "SparkSession", load: Load, digest: str, identities: Id
 
 
 def rows(session: "SparkSession", query: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
-    """The rows of a query, as dictionaries."""
-    return [row.asDict() for row in session.sql(query, args=list(parameters) or None).collect()]
+    """The rows of a query, as dictionaries; instants in UTC, which pyspark gives without a zone in that of the machine."""
+    return [
+        {name: one.astimezone(UTC) if isinstance(one, datetime) else one for name, one in row.asDict().items()}
+        for row in session.sql(query, args=list(parameters) or None).collect()
+    ]
 
 
 _TAKEN = "select topic, log_partition, max(next_offset) as next_offset from lake.offsets group by topic, log_partition"

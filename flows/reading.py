@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from connectors.warehouse import parquet_rows
-from flows.opening import identities
-from flows.settings import Settings
+from flows.opening import engine, identities
+from flows.settings import Settings, Target
 from schemas.errors import InputError
 from transforms.identity import as_account
 
@@ -13,15 +13,13 @@ _LEVELS = "select * from mart where $1 is null or list_contains($1, person) orde
 _NAMES = "select person, person_name from mart where person_name is not null and ($1 is null or person_name = $1)"
 
 
-def levels(settings: Settings, person: str | None = None) -> list[dict[str, Any]]:
-    """The published levels, of one person (their key, an account, a mail address or the name) or of all."""
-    path = published(settings, "mart_levels")
-    rows = parquet_rows(path, _LEVELS, [people(settings, person) if person else None])
+def levels(settings: Settings, person: str | None = None, target: Target = "duckdb") -> list[dict[str, Any]]:
+    """The levels, of one person (their key, an account, a mail address or the name) or of all: published ones, or Spark's."""
+    rows, names = _of_spark(settings, person) if target == "spark" else _published(settings, person)
     if person and not rows:
         raise InputError(
             f"Nothing is known of {person}.", "Give the person as `proficio levels` lists them, or a mail address."
         )
-    names = _names(settings)
     return [
         {
             "person": row["person"],
@@ -45,10 +43,30 @@ def levels(settings: Settings, person: str | None = None) -> list[dict[str, Any]
     ]
 
 
+def _published(settings: Settings, person: str | None) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    path = published(settings, "mart_levels")
+    return parquet_rows(path, _LEVELS, [people(settings, person) if person else None]), _names(settings)
+
+
+def _of_spark(settings: Settings, person: str | None) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    with engine(settings, "spark") as opened:
+        named = opened.rows("select person, person_name from dim_person where person_name is not null", [])
+        names = {row["person"]: row["person_name"] for row in named}
+        if person is None:
+            return opened.rows("select * from mart_levels order by person, competency", []), names
+        keys = [*_keys(settings, person), *(key for key, name in names.items() if name == person)]
+        asked = ", ".join("?" * len(keys))
+        return opened.rows(f"select * from mart_levels where person in ({asked}) order by competency", keys), names
+
+
 def people(settings: Settings, called: str) -> list[str]:
     """Who may be meant by a person's key, an account, a mail address or a name: their keys."""
+    return [*_keys(settings, called), *_names(settings, called)]
+
+
+def _keys(settings: Settings, called: str) -> list[str]:
     known = identities(settings)
-    return [called.lower(), known.person_key(called), known.person_key(as_account(called)), *_names(settings, called)]
+    return [called.lower(), known.person_key(called), known.person_key(as_account(called))]
 
 
 def one_person(settings: Settings, called: str) -> str:

@@ -9,6 +9,7 @@ import typer
 
 from flows.commands.common import Json, load, utc
 from flows.commands.output import say, say_rows
+from flows.settings import Target
 
 
 def levels(
@@ -16,15 +17,16 @@ def levels(
     person: Annotated[
         str | None, typer.Argument(help="Mail address, account, name or key; everyone without it.")
     ] = None,
+    target: Annotated[Target, typer.Option(help="duckdb: as published; spark: as estimated there.")] = "duckdb",
     as_json: Json = False,
 ) -> None:
-    """Show levels as published, with their uncertainty.
+    """Show levels, with their uncertainty.
 
     Example: proficio levels ada@example.org --json
     """
     from flows.reading import levels as read
 
-    rows = read(load(context), person)
+    rows = read(load(context), person, target)
     shown: list[dict[str, Any]] = rows
     if not as_json:
         shown = [

@@ -166,10 +166,10 @@ with parameters as (
     attempts as (
 
         -- Empty, and the search of all evidence with it, where no effect of a second attempt is estimated.
-        select distinct to_fold.attempt_key
-        from to_fold
+        select distinct new_pieces.attempt_key
+        from new_pieces
         cross join parameters
-        where to_fold.is_in_order and (parameters.after_failure <> 0 or parameters.after_success <> 0)
+        where parameters.after_failure <> 0 or parameters.after_success <> 0
 
     ),
 
@@ -294,48 +294,87 @@ folded as (
 
 ),
 
-folded_people as (
-
-    select
-        person_key,
-        max(pieces) as pieces,
-        max(newest_at) as newest_at,
-        max({{ fields(at='newest_at', id='newest_statement_id') }}).id as newest_statement_id
-    from folded
-    group by person_key
-
-),
-
 {% if is_incremental() %}
+    together as (
+
+        -- What was folded just now, and what stood here of the same people. Each is read once, for Spark plans it anew each time.
+        select
+            person_key,
+            competency,
+            pieces,
+            newest_at,
+            newest_statement_id,
+            evidence_count,
+            evidence_weight,
+            last_evidence_at,
+            {{ (grid_columns('fast') + grid_columns('slow')) | join(',\n            ') }},
+            true as is_new,
+            true as is_in_order
+        from folded
+
+        union all
+
+        select
+            previous.person_key,
+            previous.competency,
+            previous.pieces,
+            previous.newest_at,
+            previous.newest_statement_id,
+            previous.evidence_count,
+            previous.evidence_weight,
+            previous.last_evidence_at,
+            {% for k in grid_columns('fast') + grid_columns('slow') -%}
+                previous.{{ k }},
+            {% endfor -%}
+            false as is_new,
+            people.is_in_order
+        from previous
+        inner join people on previous.person_key = people.person_key
+
+    ),
+
+    placed as (
+
+        select
+            *,
+            max(case when is_new then pieces end) over (partition by person_key) as new_pieces,
+            max(case when not is_new and is_in_order then pieces end) over (partition by person_key) as carried_pieces,
+            max(case when is_new then newest_at end) over (partition by person_key) as person_newest_at,
+            max(case when is_new then {{ fields(at='newest_at', id='newest_statement_id') }} end)
+                over (partition by person_key) as newest,
+            sum(case when is_new then evidence_count else 0 end) over (partition by person_key, competency) as new_on_same
+        from together
+
+    ),
+
     carried as (
 
         select
-            previous.*,
-            {{ discount('fast', 'previous.newest_at', 'folded_people.newest_at', 'folded_people.pieces', 'coalesce(folded.evidence_count, 0)') }},
-            {{ discount('slow', 'previous.newest_at', 'folded_people.newest_at', 'folded_people.pieces') }}
-        from previous
-        inner join people on previous.person_key = people.person_key and people.is_in_order
-        inner join folded_people on previous.person_key = folded_people.person_key
-        left join folded on previous.person_key = folded.person_key and previous.competency = folded.competency
+            placed.*,
+            {{ discount('fast', 'placed.newest_at', 'placed.person_newest_at', 'placed.new_pieces', 'placed.new_on_same') }},
+            {{ discount('slow', 'placed.newest_at', 'placed.person_newest_at', 'placed.new_pieces') }}
+        from placed
         cross join parameters
+        where placed.new_pieces is not null and placed.is_in_order
 
     ),
 
     merged as (
 
         select
-            coalesce(folded.person_key, carried.person_key) as person_key,
-            coalesce(folded.competency, carried.competency) as competency,
-            coalesce(folded.evidence_count, 0) + coalesce(carried.evidence_count, 0) as evidence_count,
-            coalesce(folded.evidence_weight, 0)
-            + coalesce(carried.evidence_weight * carried.fast_discount, 0) as evidence_weight,
-            coalesce(folded.last_evidence_at, carried.last_evidence_at) as last_evidence_at,
+            person_key,
+            competency,
+            max(new_pieces) + coalesce(max(carried_pieces), 0) as pieces,
+            max(person_newest_at) as newest_at,
+            max(newest).id as newest_statement_id,
+            sum(evidence_count) as evidence_count,
+            sum(evidence_weight * case when is_new then 1 else fast_discount end) as evidence_weight,
+            max(last_evidence_at) as last_evidence_at,
             {% for k in grid_columns('fast') + grid_columns('slow') -%}
-                coalesce(folded.{{ k }}, 0) + coalesce(carried.{{ k }} * carried.{{ k[:4] }}_discount, 0)
-                    as {{ k }}{{ ',' if not loop.last }}
+                sum({{ k }} * case when is_new then 1 else {{ k[:4] }}_discount end) as {{ k }}{{ ',' if not loop.last }}
             {% endfor %}
-        from folded
-        full outer join carried on folded.person_key = carried.person_key and folded.competency = carried.competency
+        from carried
+        group by person_key, competency
 
     ),
 
@@ -343,47 +382,45 @@ folded_people as (
 
         -- All evidence of these people was withdrawn: a row that counts none replaces what stood here.
         select
-            previous.person_key,
-            min(previous.competency) as competency,
+            person_key,
+            min(competency) as competency,
             0 as pieces,
-            max(previous.newest_at) as newest_at,
-            max(previous.newest_statement_id) as newest_statement_id,
+            max(newest_at) as newest_at,
+            max(newest_statement_id) as newest_statement_id,
             0 as evidence_count,
             0 as evidence_weight,
-            max(previous.last_evidence_at) as last_evidence_at,
+            max(last_evidence_at) as last_evidence_at,
             {% for k in grid_columns('fast') + grid_columns('slow') -%}
-                0 as {{ k }},
-            {% endfor -%}
-            max(progress.load_id) as load_id
-        from previous
-        inner join people on previous.person_key = people.person_key and not people.is_in_order
-        cross join {{ source('lake', 'progress') }} as progress
-        where previous.person_key not in (select person_key from folded_people)
-        group by previous.person_key
+                0 as {{ k }}{{ ',' if not loop.last }}
+            {% endfor %}
+        from placed
+        where new_pieces is null and not is_in_order
+        group by person_key
 
     )
 
     select
-        merged.person_key,
-        merged.competency,
-        folded_people.pieces
-        + case when people.is_in_order then coalesce(people.pieces, 0) else 0 end as pieces,
-        folded_people.newest_at,
-        folded_people.newest_statement_id,
-        merged.evidence_count,
-        merged.evidence_weight,
-        merged.last_evidence_at,
-        {{ (grid_columns('fast') + grid_columns('slow')) | join(',\n        ') }},
+        changed.*,
         progress.load_id
-    from merged
-    inner join folded_people on merged.person_key = folded_people.person_key
-    inner join people on merged.person_key = people.person_key
+    from (
+        select * from merged
+        union all
+        select * from withdrawn
+    ) as changed
     cross join {{ source('lake', 'progress') }} as progress
-
-    union all
-
-    select * from withdrawn
 {% else %}
+    folded_people as (
+
+        select
+            person_key,
+            max(pieces) as pieces,
+            max(newest_at) as newest_at,
+            max({{ fields(at='newest_at', id='newest_statement_id') }}).id as newest_statement_id
+        from folded
+        group by person_key
+
+    ),
+
     final as (
 
         select

@@ -67,7 +67,7 @@ lock: ## refresh requirements.lock from pyproject.toml
 	$(BIN)/pip-compile --quiet --no-strip-extras --extra dev --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --unsafe-package rfc3987-syntax --output-file requirements.lock pyproject.toml
 
 clean: ## remove the environment, caches and local data
-	rm -rf .venv .proficio .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info infra/kafka/target infra/spark/target bench.json
+	rm -rf .venv .proficio .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info infra/*/target bench.json
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .PHONY: help install demo test lint audit format bench kafka superset docs generated messages lock clean

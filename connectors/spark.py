@@ -4,6 +4,7 @@ connectors/warehouse.py is the same for DuckDB. Iceberg has what the models need
 and merged, a table changes wholly or not at all, and a load rewrites only the buckets of people that it touches.
 """
 
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -39,6 +40,17 @@ create table if not exists lake.rejected (
 create table if not exists lake.findings (day date, source string, finding string) using iceberg
 """
 _ACCOUNTS_AT_ONCE = 500_000
+_LOGGING = "log4j2.properties"  # Spark's default tells of its start, and warns of what is as it should be
+_LOGGED = """
+rootLogger.level = error
+rootLogger.appenderRef.stderr.ref = stderr
+appender.stderr.type = Console
+appender.stderr.name = stderr
+appender.stderr.target = SYSTEM_ERR
+appender.stderr.layout.type = PatternLayout
+appender.stderr.layout.pattern = %d{yyyy-MM-dd HH:mm:ss} %p %c{1}: %m%n%ex{short.message}
+"""
+_MEND = "See spark.master and spark.conf; one process at a time has a metastore in a folder."
 
 
 @contextmanager
@@ -54,27 +66,38 @@ def session(master: str, folder: Path, memory: str, conf: Mapping[str, str]) -> 
         from pyspark.sql import SparkSession
     except ImportError as error:
         raise SettingsError("pyspark is not installed.", "Install proficio[spark].") from error
+    _answering(master)
     with lake.storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / _LOGGING).write_text(_LOGGED)
     builder = SparkSession.builder.appName("proficio").master(master).enableHiveSupport()
     for name, value in {**_defaults(folder.resolve(), memory), **conf}.items():
         builder = builder.config(name, value)
     try:
         opened = builder.getOrCreate()
-        opened.sparkContext.setLogLevel("ERROR")
         for statement in _SETUP.split(";"):
             opened.sql(statement)
-    except (PySparkException, Py4JError) as error:
-        _end()
-        raise UnavailableError(
-            f"Spark at {master} cannot be used: {str(error).splitlines()[0]}",
-            "See spark.master and spark.conf; of a folder one process at a time has the metastore.",
-        ) from error
-    try:
         yield opened
-    finally:
         opened.stop()
+    except (PySparkException, Py4JError) as error:
+        raise UnavailableError(f"Spark at {master} cannot be used: {str(error).splitlines()[0]}", _MEND) from None
+    finally:
         _end()
+
+
+def _answering(master: str) -> None:
+    """UnavailableError where no master of a standalone cluster accepts a connection: Spark takes a minute to say so."""
+    if not master.startswith("spark://"):
+        return
+    reasons = []
+    for place in master.removeprefix("spark://").split(","):
+        host, _, port = place.rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=10).close()
+            return
+        except (OSError, ValueError) as error:
+            reasons.append(f"{place}: {error}")
+    raise UnavailableError(f"Spark at {master} cannot be used: {'; '.join(reasons)}", _MEND)
 
 
 def _end() -> None:
@@ -98,7 +121,8 @@ def _defaults(folder: Path, memory: str) -> dict[str, str]:
         "spark.sql.catalog.spark_catalog.type": "hive",
         "spark.hadoop.iceberg.engine.hive.lock-enabled": "false",  # Derby has no locks; one process estimates at a time
         "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={folder}/metastore;create=true",
-        "spark.driver.extraJavaOptions": f"-Dderby.stream.error.file={folder}/derby.log",
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={folder}/{_LOGGING} "
+        f"-Dderby.stream.error.file={folder}/derby.log",
         "spark.sql.warehouse.dir": f"{folder}/tables",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.execution.arrow.pyspark.enabled": "true",

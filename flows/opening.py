@@ -118,9 +118,7 @@ def _unreadable(path: Path, named: str, error: Exception) -> SettingsError:
     )  # fmt: skip
 
 
-def dbt_project(
-    settings: Settings, as_tasks: bool = False, as_of: str = "", target: Target = "duckdb"
-) -> DbtProject:
+def dbt_project(settings: Settings, as_tasks: bool = False, as_of: str = "", target: Target = "duckdb") -> DbtProject:
     """The dbt project with the framework's seeds, on the warehouse or on Spark; see DbtProject for `as_tasks` and `as_of`."""
     chosen = definitions(settings)
     seeded = seeds(chosen, calibration(settings, chosen.framework), settings.identity.group_share)

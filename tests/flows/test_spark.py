@@ -1,7 +1,6 @@
 """Spark as the engine: the levels that DuckDB has, on a standalone cluster that loses a worker; new evidence on top."""
 
 import json
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -79,55 +78,54 @@ def test_a_cluster_that_loses_a_worker_has_the_same_levels(home: Home, cluster: 
 
 
 def test_new_evidence_rewrites_the_buckets_of_its_people_alone(home: Home) -> None:
-    """Also what is late, sent again, voided, or of a group; and a run with nothing new takes nothing up."""
+    """Also what is late, sent again, or voided; and where the run that took it up first was killed in the middle."""
     person = {"mbox": "mailto:learner0007@example.org"}
     late = {**GOOD, "actor": person, "timestamp": "2020-01-01T00:00:00Z"}
     voiding = {"actor": person, "verb": {"id": "http://adlnet.gov/expapi/verbs/voided"},
                "object": {"objectType": "StatementRef", "id": VOIDED}}  # fmt: skip
     take(home, [late, {**GOOD, "id": VOIDED}, voiding])
+    before = files_of(home)
+    evidence = home.settings.spark_home / "tables" / "main.db" / "int_evidence" / "metadata"
+    versions = len(list(evidence.iterdir()))
+    running = home.start("estimate", "--target", "spark", **told(SPARK()))
+    while len(list(evidence.iterdir())) == versions:
+        assert running.poll() is None
+        time.sleep(0.05)
+    running.kill()
+    running.wait()
     assert "with what is new" in home("estimate", "--target", "spark", **told(SPARK()))
     assert_same_levels(home)
+    after = files_of(home)
+    for table, buckets in before.items():
+        assert len(buckets) > 10
+        changed = [bucket for bucket in buckets | after[table] if buckets.get(bucket) != after[table].get(bucket)]
+        assert 0 < len(changed) <= 2, f"{table}: two people's evidence changed, and the buckets {changed} were written"
+
+
+def files_of(home: Home) -> dict[str, dict[int, set[str]]]:
+    """For each table of the estimator the files of each bucket."""
+    found: dict[str, dict[int, set[str]]] = {}
     with spark.session(SPARK().master, home.settings.spark_home, "1GB", SPARK().conf) as session:
-        for table in ("int_competency_states", "int_estimates"):
-            snapshots = spark.rows(
-                session,
-                "select operation, cast(summary['changed-partition-count'] as int) as buckets "
-                f"from main.{table}.snapshots order by committed_at",
-            )
-            assert snapshots[0]["buckets"] == 16
-            later = sum(one["buckets"] for one in snapshots[1:])
-            assert 0 < later <= 2, f"{table}: two people's evidence changed, {later} buckets were written"
-    assert "0 files" in home("estimate", "--target", "spark", **told(SPARK()))
+        for table in ("int_evidence", "int_competency_states", "int_estimates"):
+            query = f"select file_path, partition.person_key_bucket as bucket from main.{table}.files"
+            for row in spark.rows(session, query):
+                found.setdefault(table, {}).setdefault(row["bucket"], set()).add(row["file_path"])
+    return found
 
 
 def test_levels_are_read_from_it(home: Home) -> None:
     home("publish")
     asked = ("levels", "learner0007@example.org", "--json")
-    of_spark = json.loads(home(*asked, "--target", "spark", **told(SPARK())))
-    published = json.loads(home(*asked))
+    of_spark = [json.loads(line) for line in home(*asked, "--target", "spark", **told(SPARK())).splitlines()]
+    published = [json.loads(line) for line in home(*asked).splitlines()]
     assert len(of_spark) == 14
     for one, other in zip(of_spark, published, strict=True):
         assert one.keys() == other.keys()
         assert all(value == pytest.approx(other[name], abs=1e-9) for name, value in one.items())
 
 
-def test_a_run_that_is_killed_is_taken_up_by_the_next(home: Home) -> None:
-    take(home, [{**GOOD, "actor": {"mbox": "mailto:learner0009@example.org"}}])
-    before = home.settings.spark_home / "tables" / "main.db" / "int_evidence" / "metadata"
-    versions = len(list(before.iterdir()))
-    running = home.start("estimate", "--target", "spark", **told(SPARK()))
-    while len(list(before.iterdir())) == versions:
-        assert running.poll() is None
-        time.sleep(0.05)
-    running.kill()
-    running.wait()
-    home("estimate", "--target", "spark", **told(SPARK()))
-    assert_same_levels(home)
-
-
 def test_a_master_that_does_not_answer_is_told_of(home: Home) -> None:
     chosen = SPARK(f"spark://127.0.0.1:{spark_cluster.free_port()}")
-    said = home("estimate", "--target", "spark", expect=4, **told(chosen))
+    said = home("estimate", "--target", "spark", expect=5, **told(chosen))
     assert "cannot be used" in said
     assert "spark.master" in said
-    shutil.rmtree(home.settings.spark_home / "nothing", ignore_errors=True)

@@ -219,6 +219,10 @@ TEMPLATE = """\
 # framework = "framework"       # folder with framework.yaml and alignment.yaml
 # memory = "4GB"
 
+[spark]                         # for estimate --target spark: docs/scale.md
+# master = "local[*]"           # or spark://host:7077, yarn, k8s://…
+# conf = {}                     # Spark's own names, such as {"spark.executor.memory" = "8g"}
+
 [identity]
 # table = "identities.csv"      # columns account, person: accounts that belong to one person
 # attributes = "people.csv"     # columns account, team and whatever else you group people by

@@ -21,7 +21,12 @@ def generated() -> dict[Path, str]:
     files = {ROOT / "dbt_project" / "seeds" / f"{name}.csv": text for name, text in default.items()}
     drawn = {ROOT / "docs" / "estimator" / name: text for name, text in plots().items()}
     deployed = {ROOT / "infra" / "prefect" / f"{kind}.yaml": deployments(kind) for kind in ("docker", "kubernetes")}
-    return {**files, **drawn, **deployed, **{ROOT / "docs" / "reference" / name: text for name, text in pages().items()}}
+    return {
+        **files,
+        **drawn,
+        **deployed,
+        **{ROOT / "docs" / "reference" / name: text for name, text in pages().items()},
+    }
 
 
 if __name__ == "__main__":

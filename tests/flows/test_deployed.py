@@ -1,5 +1,6 @@
 """The Prefect flows: with no server, against a real server and worker, and how soon a level follows an event."""
 
+import asyncio
 import json
 import os
 import signal
@@ -15,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import kubernetes_validate
 import pytest
+import yaml
 
 from flows.opening import event_log
 from flows.settings import Settings
@@ -23,6 +26,7 @@ from schemas.records import STATEMENTS, Record
 from tests.home import GOOD, Home
 
 ROOT = Path(__file__).parents[2]
+PREFECT = ROOT / "infra" / "prefect"
 
 
 def proficio(home: Path, *arguments: str, **env: str) -> subprocess.Popen[str]:
@@ -244,6 +248,57 @@ def test_deployments_run_on_a_real_server_and_worker(prefect_server: dict[str, s
         wait_until(lambda: states(api)["FAILED"] == 1, 120)
     assert states(api)["COMPLETED"] == 2
     assert json.loads((home / "runs.jsonl").read_text().splitlines()[-1])["state"] == "failed"
+
+
+@pytest.mark.parametrize("kind", ["docker", "kubernetes"])
+def test_deployments_as_containers(kind: str, prefect_server: dict[str, str]) -> None:
+    """Each on the queue that it has among processes; a Kubernetes job of it is one of Kubernetes, with data, settings and secrets."""
+    environment = {**os.environ, **prefect_server}
+    template = ["--base-job-template", str(PREFECT / "kubernetes-job.json")] if kind == "kubernetes" else []
+    for arguments in (
+        ["work-pool", "create", f"proficio-{kind}", "--type", kind, *template],
+        ["deploy", "--all", "--prefect-file", str(PREFECT / f"{kind}.yaml")],
+    ):
+        done = subprocess.run(
+            [str(Path(sys.executable).parent / "prefect"), "--no-prompt", *arguments],
+            cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+    api = httpx.Client(base_url=prefect_server["PREFECT_API_URL"], timeout=30)
+    processes = {
+        one["name"]: one["work_pool"] for one in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    }
+    found = {one["name"]: one for one in api.post("/deployments/filter", json={}).json()}
+    assert {name: one["work_queue_name"] for name, one in found.items()} == {
+        name: pool["work_queue_name"] for name, pool in processes.items()
+    }
+    assert {one["work_pool_name"] for one in found.values()} == {f"proficio-{kind}"}
+    assert (
+        found["land"]["pull_steps"][0]["prefect.deployments.steps.set_working_directory"]["directory"]
+        == "/opt/proficio"
+    )
+    if kind == "kubernetes":
+        kubernetes_validate.validate(_job(found["land"], prefect_server["PREFECT_API_URL"]), "1.31.0", strict=True)
+    else:
+        assert "proficio_data:/data" in found["land"]["job_variables"]["volumes"]
+
+
+def _job(deployment: dict[str, Any], url: str) -> dict[str, Any]:
+    """The job that a Kubernetes worker makes of a run."""
+    from prefect.client.schemas.objects import FlowRun
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect_kubernetes.worker import KubernetesWorkerJobConfiguration
+
+    template = json.loads((PREFECT / "kubernetes-job.json").read_text())
+    with temporary_settings({PREFECT_API_URL: url}):
+        made = asyncio.run(
+            KubernetesWorkerJobConfiguration.from_template_and_values(template, deployment["job_variables"])
+        )
+    made.prepare_for_flow_run(FlowRun(flow_id=deployment["flow_id"], name="a run"))
+    job = dict(made.job_manifest)
+    for name in ("parallelism", "completions"):  # Prefect asks for them where Kubernetes has none, and passes over them
+        del job["spec"]["template"]["spec"][name]
+    return job
 
 
 def descendants(process: int) -> list[int]:

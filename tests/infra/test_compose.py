@@ -17,10 +17,15 @@ def test_the_compose_file_is_valid() -> None:
             and subprocess.run([*command, "version"], capture_output=True, check=False).returncode == 0
         ):
             done = subprocess.run(
-                [*command, "-f", str(INFRA / "compose.yaml"), "config"], capture_output=True, text=True, check=False
+                [*command, "-f", str(INFRA / "compose.yaml"), "--profile", "scale", "config"],
+                capture_output=True,
+                text=True,
+                check=False,
             )
             assert done.returncode == 0, done.stderr
-            assert {"kafka", "prefect", "worker"} <= {line.strip(" :") for line in done.stdout.splitlines()}
+            assert {"kafka", "prefect", "worker", "worker-estimate", "landing"} <= {
+                line.strip(" :") for line in done.stdout.splitlines()
+            }
             return
     if os.environ.get("CI") == "true":
         pytest.fail("Compose is missing (Debian: apt-get install docker-compose)")

@@ -1,0 +1,72 @@
+"""Cost by size: how long each step takes for ten times the statements, and ten times those.
+
+python -m tests.end_to_end.sizes FOLDER [--largest 10000000] [--diagram docs/sizes.svg]
+
+Each size is a year of as many learners as it takes, of about 215 statements each. The slope of a step is that of the line through its
+times on logarithmic scales: 1 is in step with the statements.
+"""
+
+import argparse
+import json
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from tests.end_to_end import year
+from tests.measuring import proficio
+from tests.plots import log_log
+
+_BLOCK = 465  # people, who make about 100,000 statements in a year
+_STEPS = ("ingest", "land", "estimate", "publish")
+_LEAST = 1.0  # seconds from which a step's time is more than its start
+
+
+def measured(folder: Path, blocks: int, template: list[tuple[datetime, int, bytes, bytes]]) -> dict[str, float]:
+    """Seconds of each step for so many blocks of people, from nothing."""
+    home = folder / ".proficio"
+    folder.mkdir(parents=True)
+    found: dict[str, float] = {"statements": len(template) * blocks}
+    for step in _STEPS:
+        stdin = year.lines(template, blocks) if step == "ingest" else ()
+        arguments = ("ingest", "-") if step == "ingest" else (step,)
+        found[step], _ = proficio(home, *arguments, stdin=stdin)
+        print(json.dumps({"statements": found["statements"], step: round(found[step], 1)}), flush=True)
+    shutil.rmtree(folder)
+    return found
+
+
+def slopes(rows: list[dict[str, float]], start: dict[str, float]) -> dict[str, float]:
+    """The slope of each step's time, less what the command takes with nothing to do."""
+    told = {}
+    for step in _STEPS:
+        points = [(row["statements"], row[step] - start[step]) for row in rows if row[step] - start[step] >= _LEAST]
+        x, y = (np.log10([point[axis] for point in points]) for axis in (0, 1))
+        told[step] = round(float(np.polyfit(x, y, 1)[0]), 3) if len(points) > 1 else float("nan")
+    return told
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("folder", type=Path)
+    arguments.add_argument("--largest", type=int, default=10_000_000)
+    arguments.add_argument("--diagram", type=Path)
+    given = arguments.parse_args()
+    os.environ.pop("PROFICIO_IDENTITY__ATTRIBUTES", None)
+    template = year.template(datetime.now(UTC), _BLOCK)
+    start = measured(given.folder / "little", 1, template[:10])
+    sizes = [blocks for power in range(6) if (blocks := 10**power) * len(template) <= given.largest * 1.5]
+    rows = [measured(given.folder / str(blocks), blocks, template) for blocks in sizes]
+    found = slopes(rows, start)
+    print(json.dumps({"with nothing to do": {step: round(start[step], 1) for step in _STEPS}, "slopes": found}))
+    if given.diagram:
+        series = {
+            f"{step}, slope {found[step]:.2f}": [(row["statements"], row[step]) for row in rows] for step in _STEPS
+        }
+        given.diagram.write_text(log_log("What a year of statements costs, on 2 cores", series, "statements", "s"))
+
+
+if __name__ == "__main__":
+    main()

@@ -23,10 +23,11 @@ _NOT_COPIED = shutil.ignore_patterns("target", "logs", "__pycache__")
 
 @dataclass(frozen=True)
 class Described:
-    """What dbt says a model and its columns are."""
+    """What dbt says a model and its columns are, and of which types."""
 
     description: str
     columns: Mapping[str, str]
+    types: Mapping[str, str]
 
 
 def described() -> dict[str, Described]:
@@ -35,7 +36,8 @@ def described() -> dict[str, Described]:
     for path in sorted((_PACKAGED / "models" / "marts").glob("*.yml")):
         for model in yaml.safe_load(path.read_text("utf-8"))["models"]:
             columns = {column["name"]: column["description"] for column in model["columns"]}
-            found[model["name"]] = Described(model["description"], columns)
+            types = {column["name"]: column["data_type"] for column in model["columns"]}
+            found[model["name"]] = Described(model["description"], columns, types)
     return found
 
 
@@ -124,6 +126,12 @@ class DbtProject:
         from dbt.cli.main import dbtRunner
 
         return dbtRunner(manifest=self._manifest), ["--log-level", "none"]
+
+    def compiled(self, model: str) -> str:
+        """The query of a model."""
+        self.invoke("compile", "--select", model)
+        (path,) = (self.folder / "target" / "compiled").rglob(f"{model}.sql")
+        return path.read_text("utf-8")
 
     def parse(self) -> None:
         """Parse the project once; later calls then need not."""

@@ -10,6 +10,7 @@ import duckdb
 import pyarrow.parquet as pq
 from pydantic import ByteSize, TypeAdapter
 
+from connectors.dbt import described
 from connectors.lake import storage_errors
 from connectors.warehouse import connected, quoted
 from schemas.errors import InputError
@@ -82,6 +83,21 @@ def _write_by_share(connection: duckdb.DuckDBPyConnection, mart: str, target: Pa
                 rows += batch.num_rows
     connection.execute("reset variable first_person; reset variable last_person")
     return rows
+
+
+def join_parts(parts: Path, mart: str, target: Path, memory: str) -> int:
+    """Write a mart that lies in parts as `stage` would: one file, of the types that dbt's description gives; how many rows."""
+    types = described()[mart].types
+    columns = ", ".join(f"cast({name} as {kind}) as {name}" for name, kind in types.items())
+    by_person = mart in BY_PERSON | BY_SHARE
+    source = f"read_parquet('{quoted(parts)}/*.parquet')"
+    order, groups = (" order by person", f", row_group_size {ROW_GROUP}") if by_person else ("", "")
+    query = f"select {columns} from {source}{order}"  # noqa: S608 - names of ours
+    with duckdb.connect() as connection:
+        _configure(connection, memory)
+        connection.execute("set temp_directory = ?", [str(parts)])
+        copied = connection.execute(f"copy ({query}) to '{quoted(target)}' (format parquet, compression zstd{groups})")
+        return int((copied.fetchone() or (0,))[0])
 
 
 def _shares(count: int) -> Iterator[tuple[UUID, UUID]]:

@@ -4,18 +4,23 @@ connectors/warehouse.py is the same for DuckDB. Iceberg has what the models need
 and merged, a table changes wholly or not at all, and a load rewrites only the buckets of people that it touches.
 """
 
+import os
 import socket
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from shutil import rmtree
 from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings, simplefilter
 
-from connectors import lake
-from connectors.warehouse import Load
+from connectors import lake, publication
+from connectors.warehouse import Load, newest_letters
 from schemas.errors import SettingsError, UnavailableError
 from schemas.lake import STATEMENTS
+from schemas.records import StoredRecord
 from transforms.identity import Identities
 
 if TYPE_CHECKING:
@@ -37,12 +42,16 @@ create table if not exists lake.relinked (account_key string, person_key string,
 create table if not exists lake.rejected (
     origin string, source string, clause string, rejected_at timestamp, replayed boolean
 ) using iceberg;
+create table if not exists lake.rejected_offsets (log_partition int, next_offset bigint) using iceberg;
 create table if not exists lake.findings (day date, source string, finding string) using iceberg
 """
+NO_VIEW = ("mart_explanations",)  # its text is longer than the metastore that Spark brings along (Derby) can keep
 _ACCOUNTS_AT_ONCE = 500_000
 _LOGGING = "log4j2.properties"  # Spark's default tells of its start, and warns of what is as it should be
 _LOGGED = """
 rootLogger.level = error
+logger.shell.name = org.apache.spark.api.python.PythonGatewayServer
+logger.shell.level = error
 rootLogger.appenderRef.stderr.ref = stderr
 appender.stderr.type = Console
 appender.stderr.name = stderr
@@ -58,7 +67,7 @@ def session(master: str, folder: Path, memory: str, conf: Mapping[str, str]) -> 
     """A session on a master (`local[*]`, `spark://host:7077`, `yarn`, `k8s://…`) with a JVM of its own, ended afterwards.
 
     Tables and their metastore (Derby) stand in `folder`, but where `conf`, in Spark's own names, says otherwise. SettingsError
-    without pyspark, UnavailableError where the master or the metastore does not answer.
+    without pyspark, UnavailableError where the master or the metastore does not answer. Within one, it is that one again.
     """
     try:
         from py4j.protocol import Py4JError
@@ -66,22 +75,31 @@ def session(master: str, folder: Path, memory: str, conf: Mapping[str, str]) -> 
         from pyspark.sql import SparkSession
     except ImportError as error:
         raise SettingsError("pyspark is not installed.", "Install proficio[spark].") from error
+    within = SparkSession.getActiveSession()
+    if within is not None:
+        yield within
+        return
     _answering(master)
     with lake.storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _LOGGING).write_text(_LOGGED)
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # of executors, which need proficio for models in Python
+    _run_python_models_in_the_session()
     builder = SparkSession.builder.appName("proficio").master(master).enableHiveSupport()
     for name, value in {**_defaults(folder.resolve(), memory), **conf}.items():
         builder = builder.config(name, value)
+    opened: SparkSession | None = None
     try:
         opened = builder.getOrCreate()
         for statement in _SETUP.split(";"):
             opened.sql(statement)
         yield opened
-        opened.stop()
     except (PySparkException, Py4JError) as error:
         raise UnavailableError(f"Spark at {master} cannot be used: {str(error).splitlines()[0]}", _MEND) from None
     finally:
+        if opened is not None:
+            with suppress(Py4JError, OSError):  # where its JVM is gone
+                opened.stop()
         _end()
 
 
@@ -98,6 +116,25 @@ def _answering(master: str) -> None:
         except (OSError, ValueError) as error:
             reasons.append(f"{place}: {error}")
     raise UnavailableError(f"Spark at {master} cannot be used: {'; '.join(reasons)}", _MEND)
+
+
+def _run_python_models_in_the_session() -> None:
+    """Give dbt-spark what it has for Databricks alone: a way to run a model in Python, here in the session that is open."""
+    from dbt.adapters.base.impl import PythonJobHelper
+    from dbt.adapters.spark.impl import SparkAdapter
+    from pyspark.sql import SparkSession
+
+    class InSession(PythonJobHelper):  # type: ignore[misc]
+        def __init__(self, parsed_model: dict[str, Any], credential: Any) -> None:  # as dbt calls it
+            pass
+
+        def submit(self, compiled_code: str) -> None:
+            code = compile(compiled_code, "<a model in Python>", "exec")
+            with catch_warnings():
+                simplefilter("ignore")  # dbt-spark asks for pandas-on-Spark, and needs it not
+                exec(code, {"spark": SparkSession.active(), "__name__": "model"})  # noqa: S102 - the project's own
+
+    SparkAdapter.python_submission_helpers = property(lambda _: {"session": InSession})
 
 
 def _end() -> None:
@@ -126,6 +163,7 @@ def _defaults(folder: Path, memory: str) -> dict[str, str]:
         "spark.sql.warehouse.dir": f"{folder}/tables",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
     }
@@ -187,6 +225,45 @@ def rows(session: "SparkSession", query: str, parameters: Sequence[Any] = ()) ->
         {name: one.astimezone(UTC) if isinstance(one, datetime) else one for name, one in row.asDict().items()}
         for row in session.sql(query, args=list(parameters) or None).collect()
     ]
+
+
+def rejected_offsets(session: "SparkSession") -> dict[int, int]:
+    """For each partition of the dead letters the offset behind the last one that was read into `lake.rejected`."""
+    query = "select log_partition, max(next_offset) as next_offset from lake.rejected_offsets group by log_partition"
+    return {row.log_partition: row.next_offset for row in session.sql(query).collect()}
+
+
+def note_rejected(session: "SparkSession", partition: int, end: int, letters: Iterable[StoredRecord]) -> int:
+    """Write dead letters up to offset `end` of a partition into `lake.rejected`, the newest of each origin; how many came."""
+    newest, count = newest_letters(letters)
+    columns = "origin string, source string, clause string, rejected_at timestamp, replayed boolean"
+    _rows(session, newest, columns).createOrReplaceTempView("letters")
+    session.sql("""
+        merge into lake.rejected using letters on rejected.origin = letters.origin
+        when matched then update set
+            source = coalesce(letters.source, rejected.source), clause = coalesce(letters.clause, rejected.clause),
+            rejected_at = case when letters.replayed then rejected.rejected_at else letters.rejected_at end,
+            replayed = letters.replayed
+        when not matched then insert *
+    """)
+    session.sql("insert into lake.rejected_offsets values (?, ?)", args=[partition, end])
+    return count
+
+
+def stage(session: "SparkSession", folder: Path, queries: Mapping[str, str], memory: str) -> dict[str, int]:
+    """Write marts by their queries into a folder, as publication.stage does for DuckDB; rows of each.
+
+    What Spark writes lies in parts, whose folder the driver and the executors share.
+    """
+    rows = {}
+    with lake.storage_errors(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for mart, query in queries.items():
+            parts = folder.resolve() / f"{mart}.parts"
+            session.sql(query).write.mode("overwrite").parquet(str(parts))
+            rows[mart] = publication.join_parts(parts, mart, folder / f"{mart}.parquet", memory)
+            rmtree(parts)
+    return rows
 
 
 _TAKEN = "select topic, log_partition, max(next_offset) as next_offset from lake.offsets group by topic, log_partition"

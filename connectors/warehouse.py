@@ -184,6 +184,18 @@ def rejected_offsets(warehouse: Path) -> dict[int, int]:
 
 def note_rejected(warehouse: Path, partition: int, end: int, letters: Iterable[StoredRecord]) -> int:
     """Write dead letters up to offset `end` of a partition into `lake.rejected`, the newest of each origin; how many came."""
+    newest, count = newest_letters(letters)
+    with connected(warehouse) as connection:
+        connection.execute("begin")
+        if newest:
+            connection.executemany(_NOTE_REJECTED, newest)
+        connection.execute("insert or replace into lake.rejected_offsets values (?, ?)", [partition, end])
+        connection.execute("commit")
+    return count
+
+
+def newest_letters(letters: Iterable[StoredRecord]) -> tuple[list[tuple[Any, ...]], int]:
+    """Origin, source, clause, moment and whether it was replayed, of the newest of each origin; how many came."""
     newest: dict[str, tuple[Any, ...]] = {}
     count = 0
     for count, letter in enumerate(letters, start=1):  # noqa: B007 - the last count is wanted
@@ -191,13 +203,7 @@ def note_rejected(warehouse: Path, partition: int, end: int, letters: Iterable[S
         origin = headers.get("origin", letter.place)
         moment = datetime.fromtimestamp(int(headers.get("rejected-at", letter.timestamp)) / 1000, UTC)
         newest[origin] = (origin, headers.get("source"), headers.get("clause"), moment, "replayed" in headers)
-    with connected(warehouse) as connection:
-        connection.execute("begin")
-        if newest:
-            connection.executemany(_NOTE_REJECTED, list(newest.values()))
-        connection.execute("insert or replace into lake.rejected_offsets values (?, ?)", [partition, end])
-        connection.execute("commit")
-    return count
+    return list(newest.values()), count
 
 
 # A mark that a letter was replayed names its origin alone; what it was stays.

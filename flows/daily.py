@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from connectors import warehouse
 from connectors.dbt import DbtProject
 from connectors.event_log import EventLog
-from flows.opening import dbt_project, event_log
-from flows.settings import Settings
+from flows.opening import Engine, dbt_project, engine, event_log
+from flows.settings import Settings, Target
 from schemas.records import REJECTED
 
 
@@ -19,7 +18,11 @@ class Daily:
 
 
 def daily(
-    settings: Settings, project: DbtProject | None = None, log: EventLog | None = None, until: date = date.max
+    settings: Settings,
+    project: DbtProject | None = None,
+    log: EventLog | None = None,
+    until: date = date.max,
+    target: Target = "duckdb",
 ) -> Daily:
     """Read new dead letters, those up to a day (UTC), into the warehouse, and bring the levels as of each day up to date.
 
@@ -27,17 +30,17 @@ def daily(
     """
     if log is None:
         with event_log(settings) as opened:
-            return daily(settings, project, opened, until)
-    with warehouse.alone(settings.warehouse):
-        return _daily(settings, project, log, until)
+            return daily(settings, project, opened, until, target)
+    with engine(settings, target) as opened_engine:
+        return _daily(opened_engine, project or dbt_project(settings, target=target), log, until)
 
 
-def _daily(settings: Settings, project: DbtProject | None, log: EventLog, until: date) -> Daily:
+def _daily(engine: Engine, project: DbtProject, log: EventLog, until: date) -> Daily:
     read = 0
-    taken = warehouse.rejected_offsets(settings.warehouse)
+    taken = engine.rejected_offsets()
     for partition, offsets in log.offsets(REJECTED).items():
         letters = log.read(REJECTED, partition, max(offsets.begin, taken.get(partition, 0)), offsets.end)
         told = (one for one in letters if datetime.fromtimestamp(one.timestamp / 1000, UTC).date() <= until)
-        read += warehouse.note_rejected(settings.warehouse, partition, offsets.end, told)
-    (project or dbt_project(settings)).invoke("run", "--select", "tag:daily")
+        read += engine.note_rejected(partition, offsets.end, told)
+    project.invoke("run", "--select", "tag:daily")
     return Daily(read)

@@ -45,7 +45,7 @@ def estimate(
     """
     project = project or dbt_project(settings, target=target)
     with engine(settings, target) as opened, lake.reading(settings.lake):
-        return _estimate(settings, opened, full_refresh, project, log, test, refuse, target)
+        return _estimate(settings, opened, full_refresh, project, log, test, refuse)
 
 
 def _estimate(
@@ -56,7 +56,6 @@ def _estimate(
     log: EventLog | None,
     test: bool,
     refuse: bool,
-    target: Target,
 ) -> Estimated:
     people = identities(settings)
     digest = f"{project.digest} {lake.state(settings.lake).rewrites}"
@@ -64,7 +63,7 @@ def _estimate(
     if not load.files and not load.full_refresh and not load.relinked:
         return Estimated(load.load_id, 0, False)
     finished = load.finished_load_id
-    not_there = () if target == "duckdb" else ("--exclude", "int_level_days+", "mart_explanations")
+    not_there = ("--exclude", *engine.left_out) if engine.left_out else ()
     if load.full_refresh:
         project.invoke("seed", "--full-refresh")
         project.invoke("run", "--full-refresh", *not_there, finished_load=finished)

@@ -1,17 +1,17 @@
 """Publishing: the marts as Parquet, as one read-only DuckDB file and into PostgreSQL, each swapped in whole."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
 
-from connectors import publication, warehouse
+from connectors import publication
 from connectors.dbt import DbtProject, described
 from connectors.publication import IDENTIFYING
 from flows.logs import logger
-from flows.opening import dbt_project, secret
-from flows.settings import Settings
-from schemas.errors import SettingsError
+from flows.opening import Engine, dbt_project, engine, secret
+from flows.settings import Settings, Target
+from schemas.errors import InputError, SettingsError
 
 MARTS = (
     "mart_levels", "mart_level_history", "mart_evidence", "mart_explanations", "mart_people", "mart_cohort_progress",
@@ -31,7 +31,11 @@ class Published:
 
 
 def publish(
-    settings: Settings, to: Collection[str] | None = None, test: bool = False, project: DbtProject | None = None
+    settings: Settings,
+    to: Collection[str] | None = None,
+    test: bool = False,
+    project: DbtProject | None = None,
+    target: Target = "duckdb",
 ) -> Published:
     """Publish every mart as Parquet, and to what else `to` names: duckdb, postgres; without it, what the settings say.
 
@@ -40,8 +44,10 @@ def publish(
     proficio's own pages and sinks, and to readers where `publish.identified` says so.
     """
     to = settings.publish.to if to is None else to
-    with warehouse.alone(settings.warehouse):
-        done = _publish(settings, MARTS, (project or dbt_project(settings)) if test else None)
+    if test and target == "spark":
+        raise InputError("dbt's tests of marts run where DuckDB estimates.", "Leave --test out.")
+    with engine(settings, target) as opened:
+        done = _publish(settings, opened, lambda: project or dbt_project(settings, target=target), MARTS, test)
         chosen = _chosen(settings, MARTS)
         for path in settings.published.glob("*.parquet"):
             if path.stem not in chosen:  # published before, and left out now
@@ -55,8 +61,8 @@ def publish(
 
 def publish_live(settings: Settings) -> Published:
     """Publish what `stream` keeps fresh, as Parquet."""
-    with warehouse.alone(settings.warehouse):
-        return _publish(settings, LIVE)
+    with engine(settings, "duckdb") as opened:
+        return _publish(settings, opened, lambda: dbt_project(settings), LIVE)
 
 
 def _chosen(settings: Settings, marts: Sequence[str]) -> list[str]:
@@ -64,12 +70,14 @@ def _chosen(settings: Settings, marts: Sequence[str]) -> list[str]:
     return [one for one in marts if one not in settings.publish.leave_out and (to_all or one not in IDENTIFYING)]
 
 
-def _publish(settings: Settings, marts: Sequence[str], tested_by: DbtProject | None = None) -> Published:
+def _publish(
+    settings: Settings, engine: Engine, project: Callable[[], DbtProject], marts: Sequence[str], test: bool = False
+) -> Published:
     staged, chosen = settings.home / "staged", _chosen(settings, marts)
     try:
-        rows = publication.stage(settings.warehouse, staged, [*IDENTIFYING, *chosen], settings.estimate.memory)
-        if tested_by:
-            _test(tested_by, staged, list(rows))
+        rows = engine.stage(staged, [*IDENTIFYING, *chosen], lambda mart: project().compiled(mart))
+        if test:
+            _test(project(), staged, list(rows))
         settings.identified.mkdir(mode=0o700, parents=True, exist_ok=True)
         publication.release(staged, settings.identified, IDENTIFYING)
         publication.release(staged, settings.published, chosen)

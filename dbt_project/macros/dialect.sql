@@ -206,6 +206,11 @@
     select kept.* from {{ table }} as kept inner join {{ newest_states() }} as newest using (person_key, load_id)
 {%- endmacro %}
 
+{# The same after the rows of a load were appended, where its strategy did not replace those of the same people. #}
+{% macro forget_replaced(table) %}{{ return(adapter.dispatch('forget_replaced', 'proficio')(table)) }}{% endmacro %}
+{% macro default__forget_replaced(table) %}{{ keep_newest(table) }}{% endmacro %}
+{% macro duckdb__forget_replaced(table) %}{% endmacro %}
+
 {# What dbt-spark leaves to be mended: the files of a dropped table stay, and values of seeds are put in without quoting. #}
 {% macro spark__drop_relation(relation) -%}
     {% call statement('drop_relation', auto_begin=False) -%}

@@ -158,12 +158,14 @@ def estimate(
     from flows.daily import daily as daily_step
     from flows.estimate import estimate as step
     from flows.history import note_run
+    from flows.opening import dbt_project, engine
 
     settings = load(context)
-    with note_run(settings, "estimate") as run:
-        done = run["estimated"] = asdict(step(settings, full_refresh, test=test, target=target))
+    with note_run(settings, "estimate") as run, engine(settings, target):
+        project = dbt_project(settings, target=target)
+        done = run["estimated"] = asdict(step(settings, full_refresh, project, test=test, target=target))
         if daily:
-            run["daily"] = asdict(daily_step(settings))
+            run["daily"] = asdict(daily_step(settings, project, target=target))
     kind = "from nothing" if done["full_refresh"] else "with what is new"
     say(done, as_json, f"Levels are up to date, {kind}: {done['files']} files taken up.")
 
@@ -177,6 +179,9 @@ def publish(
     test: Annotated[
         bool, typer.Option("--test", help="Run dbt's tests of the marts first, and stop where one fails.")
     ] = False,
+    target: Annotated[
+        Target, typer.Option(help="Where the marts are: duckdb, or spark as spark.master says.")
+    ] = "duckdb",
     as_json: Json = False,
 ) -> None:
     """Publish the marts: as Parquet files, as one read-only DuckDB file, into PostgreSQL.
@@ -189,7 +194,7 @@ def publish(
     settings = load(context)
     if unknown := set(to or ()) - set(TARGETS):
         raise typer.BadParameter(f"--to {', '.join(sorted(unknown))}: expected {', '.join(TARGETS)}")
-    done = asdict(step(settings, to or None, test))
+    done = asdict(step(settings, to or None, test, target=target))
     rows = ", ".join(f"{name} {count:,}" for name, count in done["rows"].items())
     say({"folder": str(settings.published), **done}, as_json, f"Published to {settings.published}: {rows}.")
 

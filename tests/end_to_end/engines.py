@@ -7,6 +7,7 @@ import argparse
 import json
 import threading
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,20 @@ def differences(settings: Settings) -> dict[str, Any]:
 
     Spark writes them as Parquet, and DuckDB compares.
     """
-    chosen, files = settings.spark, settings.home / "levels-of-spark"
-    with spark.session(chosen.master, settings.spark_home, settings.estimate.memory, chosen.conf) as session:
-        session.sql("select * from mart_levels").write.mode("overwrite").parquet(str(files))
+    files = settings.home / "levels-of-spark"
+    with session_of(settings) as session:
+        session.table("mart_levels").write.mode("overwrite").parquet(str(files))
+    return compared(settings, files)
+
+
+def session_of(settings: Settings) -> AbstractContextManager[Any]:
+    """A session as the settings have it."""
+    chosen = settings.spark
+    return spark.session(chosen.master, settings.spark_home, settings.estimate.memory, chosen.conf)
+
+
+def compared(settings: Settings, files: Path) -> dict[str, Any]:
+    """How mart_levels as Spark wrote it into a folder differs from that of the warehouse."""
     otherwise = " or ".join(f"of_spark.{name} is distinct from of_duckdb.{name}" for name in _TOLD)
     most = ", ".join(f"max(abs(of_spark.{name} - of_duckdb.{name}))" for name in _MEASURED)
     unknown = " or ".join(f"(of_spark.{name} is null) <> (of_duckdb.{name} is null)" for name in _MEASURED)

@@ -211,7 +211,13 @@
 {% macro default__forget_replaced(table) %}{{ keep_newest(table) }}{% endmacro %}
 {% macro duckdb__forget_replaced(table) %}{% endmacro %}
 
-{# What dbt-spark leaves to be mended: the files of a dropped table stay, and values of seeds are put in without quoting. #}
+{# What has to be mended of dbt-spark and Iceberg: a view that is replaced keeps its text in the metastore, the files of a dropped table
+   stay, and values of seeds are put in without quoting. #}
+{% macro spark__create_view_as(relation, sql) -%}
+    {% do run_query('drop view if exists ' ~ relation) %}
+    create view {{ relation }} as {{ sql }}
+{%- endmacro %}
+
 {% macro spark__drop_relation(relation) -%}
     {% call statement('drop_relation', auto_begin=False) -%}
         drop {{ relation.type if relation.type is not none else 'table' }} if exists {{ relation }}

@@ -14,12 +14,14 @@ with offered as (
         parameters.slope * coalesce(calibrated.slope, 1) as slope,
         coalesce(alignments.guess, parameters.guess) as guess,
         coalesce(alignments.slip, parameters.slip) as slip,
-        row_number() over (partition by alignments.activity_id, alignments.competency order by alignments.alignment_key)
-            as alignment_place,
+        activities.people,
+        floor(4 * (levels.difficulty + coalesce(calibrated.difficulty, 0))) as alike,
         row_number() over (
-            partition by alignments.competency, floor(4 * (levels.difficulty + coalesce(calibrated.difficulty, 0)))
-            order by activities.people desc, alignments.activity_id asc
-        ) as place_among_alike
+            partition by alignments.activity_id, alignments.competency
+            order by
+                alignments.weight desc, alignments.level asc, alignments.rule_name asc, alignments.guess asc nulls last,
+                alignments.slip asc nulls last, alignments.activity_name asc nulls last, alignments.alignment_key asc
+        ) as place
     from {{ ref('int_alignments') }} as alignments
     inner join {{ ref('dim_activity') }} as activities on alignments.activity_id = activities.activity_id
     inner join {{ ref('framework_levels') }} as levels on alignments.level = levels.level
@@ -33,10 +35,20 @@ with offered as (
 
 ),
 
+placed as (
+
+    select
+        *,
+        row_number() over (partition by competency, alike order by people desc, activity_id asc) as place_among_alike
+    from offered
+    where place = 1
+
+),
+
 catalogue as (
 
     -- Of a competency and difficulty, the few that most people did.
-    select * from offered where alignment_place = 1 and place_among_alike <= 5
+    select * from placed where place_among_alike <= 5
 
 ),
 
@@ -92,7 +104,8 @@ within_reach as (
         attempts.activity_id is not null as tried_before,
         row_number() over (
             partition by chances.person_key, chances.competency
-            order by chances.weight * chances.slope * chances.slope * chances.chance * (1 - chances.chance) desc, chances.activity_id asc
+            -- Rounded, for of activities alike the last bit would decide.
+            order by round(chances.weight * chances.slope * chances.slope * chances.chance * (1 - chances.chance), 9) desc, chances.activity_id asc
         ) as place
     from chances
     left join attempts
@@ -142,7 +155,7 @@ ranked as (
         (1 - lacking.p_met) * reachable.information as worth,
         row_number() over (
             partition by lacking.person_key, lacking.role
-            order by (1 - lacking.p_met) * reachable.information desc, reachable.activity_id asc
+            order by round((1 - lacking.p_met) * reachable.information, 9) desc, reachable.activity_id asc
         ) as step
     from lacking
     inner join reachable on lacking.person_key = reachable.person_key and lacking.competency = reachable.competency

@@ -7,7 +7,7 @@ select
     count(*) as required,
     cast(sum(case when gaps.status = 'met' then 1 else 0 end) as bigint) as met,
     cast(sum(case when gaps.insufficient_evidence then 1 else 0 end) as bigint) as unknown,
-    avg(case when gaps.status = 'met' then 1.0 else 0.0 end) as share_met,
+    avg(cast(case when gaps.status = 'met' then 1 else 0 end as double)) as share_met,
     sum(gaps.p_met) as expected_met,
     sqrt(sum(gaps.p_met * (1 - gaps.p_met))) as expected_met_sd,
     min(gaps.p_met) as least_p_met,

@@ -27,6 +27,7 @@ from flows.persons import Person
 from flows.publish import publish
 from flows.replay import place_of
 from flows.settings import Settings
+from schemas.errors import InputError
 from schemas.records import LEVELS, REJECTED, STATEMENTS, Record, StoredRecord
 from schemas.xapi import Statement
 from transforms.erasure import ERASED, without, words_of
@@ -73,8 +74,13 @@ def erase(settings: Settings, person: Person) -> Erasure:
     """Erase a person. Killed, it is begun again with the same person. Beside a running `serve` and `stream`.
 
     First they are noted, so that nothing more of them comes in; last their estimates go, the warehouse being made anew from
-    what is left of the lake.
+    what is left of the lake. InputError, before anything is touched, where Spark's tables hold people too.
     """
+    if settings.spark_home.exists():
+        raise InputError(
+            f"{settings.spark_home} holds what Spark estimated of people, and nobody is erased from there yet.",
+            "Remove that folder, and tables that spark.conf puts elsewhere; estimate --target spark makes them anew.",
+        )
     theirs = frozenset(person.accounts)
     words = words_of(person.accounts, [person.key])
     search = _Search(

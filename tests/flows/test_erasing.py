@@ -232,5 +232,8 @@ def test_erasing_asks_first_and_knows_who_is_nobody(home: Home) -> None:
     assert "No person has the key" in home("person", "erase", "0" * 32, "--yes", expect=4)
     for word in ("ada", "a", "Ada Lovelace", "4711", "e"):
         assert f"{word} is no account" in home("person", "erase", word, "--yes", expect=4)
+    home.settings.spark_home.mkdir()
+    assert "nobody is erased from there yet" in home("person", "erase", "grace@example.org", "--yes", expect=4)
+    home.settings.spark_home.rmdir()
     assert not (home.settings.home / "erased.db").exists()
     assert "Nothing is held on" in home("person", "export", "ada@example.org", "--to", "x", expect=4)

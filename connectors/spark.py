@@ -18,7 +18,7 @@ from warnings import catch_warnings, simplefilter
 
 from connectors import lake, publication
 from connectors.warehouse import Load, newest_letters
-from schemas.errors import SettingsError, UnavailableError
+from schemas.errors import InputError, SettingsError, UnavailableError
 from schemas.lake import STATEMENTS
 from schemas.records import StoredRecord
 from transforms.identity import Identities
@@ -220,11 +220,30 @@ def finish_load(session: "SparkSession", load: Load, digest: str, identities: Id
 
 
 def rows(session: "SparkSession", query: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
-    """The rows of a query, as dictionaries; instants in UTC, which pyspark gives without a zone in that of the machine."""
+    """The rows of a query, as dictionaries; instants in UTC, which pyspark gives without a zone in that of the machine.
+
+    InputError where a table is not there yet.
+    """
+    with _estimated():
+        found = session.sql(query, args=list(parameters) or None).collect()
     return [
         {name: one.astimezone(UTC) if isinstance(one, datetime) else one for name, one in row.asDict().items()}
-        for row in session.sql(query, args=list(parameters) or None).collect()
+        for row in found
     ]
+
+
+@contextmanager
+def _estimated() -> Iterator[None]:
+    from pyspark.errors import AnalysisException
+
+    try:
+        yield
+    except AnalysisException as error:
+        if error.getErrorClass() != "TABLE_OR_VIEW_NOT_FOUND":
+            raise
+        raise InputError(
+            "Nothing was estimated on Spark yet.", "Estimate first: proficio estimate --target spark."
+        ) from None
 
 
 def rejected_offsets(session: "SparkSession") -> dict[int, int]:
@@ -253,10 +272,10 @@ def note_rejected(session: "SparkSession", partition: int, end: int, letters: It
 def stage(session: "SparkSession", folder: Path, queries: Mapping[str, str], memory: str) -> dict[str, int]:
     """Write marts by their queries into a folder, as publication.stage does for DuckDB; rows of each.
 
-    What Spark writes lies in parts, whose folder the driver and the executors share.
+    What Spark writes lies in parts, whose folder the driver and the executors share. InputError before an estimate.
     """
     rows = {}
-    with lake.storage_errors(folder):
+    with lake.storage_errors(folder), _estimated():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for mart, query in queries.items():
             parts = folder.resolve() / f"{mart}.parts"

@@ -5,7 +5,8 @@ from datetime import UTC, date, datetime
 
 from connectors.dbt import DbtProject
 from connectors.event_log import EventLog
-from flows.opening import Engine, dbt_project, engine, event_log
+from flows.engines import Engine, engine
+from flows.opening import dbt_project, event_log
 from flows.settings import Settings, Target
 from schemas.records import REJECTED
 

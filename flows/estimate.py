@@ -6,8 +6,9 @@ from connectors import lake, warehouse
 from connectors.dbt import DbtProject
 from connectors.event_log import EventLog
 from flows.dead_letters import record_of
+from flows.engines import Engine, check_tests_run, engine
 from flows.logs import logger
-from flows.opening import Engine, dbt_project, engine, event_log, identities
+from flows.opening import dbt_project, event_log, identities
 from flows.settings import Settings, Target
 from schemas.records import REJECTED, Record
 from transforms.statements import Rejection, content_hash, parse
@@ -43,6 +44,7 @@ def estimate(
     lake was written anew. With `test`, dbt's tests run over what it wrote; those of the marts run when they are published.
     Without `refuse`, statements with an id that another has are left out, and no dead letter tells of them.
     """
+    check_tests_run(test, target)
     project = project or dbt_project(settings, target=target)
     with engine(settings, target) as opened, lake.reading(settings.lake):
         return _estimate(settings, opened, full_refresh, project, log, test, refuse)

@@ -1,16 +1,13 @@
 """Opens what the settings name: the event log, the framework, the dbt project."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
 
-from connectors import publication, warehouse
 from connectors.dbt import DbtProject
 from connectors.erased import Erased
 from connectors.event_log import EventLog
@@ -19,7 +16,7 @@ from flows.settings import Settings, Target
 from schemas.definitions import OPTIONAL, REQUIRED, Definitions, parse_definitions
 from schemas.errors import SettingsError
 from schemas.framework import Framework
-from schemas.records import LEVELS, REJECTED, STATEMENTS, StoredRecord, Topic
+from schemas.records import LEVELS, REJECTED, STATEMENTS, Topic
 from schemas.repairs import Repair, parse_repairs
 from transforms.calibration import Calibration, from_json
 from transforms.estimator import Parameters
@@ -131,58 +128,6 @@ def dbt_project(settings: Settings, as_tasks: bool = False, as_of: str = "", tar
         as_tasks,
         as_of,
     )
-
-
-@dataclass(frozen=True)
-class Engine:
-    """What the models run on: how a load of it begins and ends, what is written beside the models, how tables are read.
-
-    `stage` writes marts into a folder, to be released from there, and may ask for the query of one.
-    """
-
-    begin_load: Callable[[str, Identities, bool], warehouse.Load]
-    finish_load: Callable[[warehouse.Load, str, Identities, bool], None]
-    rows: Callable[[str, Sequence[Any]], list[dict[str, Any]]]
-    rejected_offsets: Callable[[], dict[int, int]]
-    note_rejected: Callable[[int, int, Iterable[StoredRecord]], int]
-    stage: Callable[[Path, Sequence[str], Callable[[str], str]], dict[str, int]]
-    left_out: Sequence[str] = ()  # models that are not made
-
-
-@contextmanager
-def engine(settings: Settings, target: Target) -> Iterator[Engine]:
-    """DuckDB or Spark, for oneself alone."""
-    if target == "duckdb":
-        with warehouse.alone(settings.warehouse):
-            yield Engine(
-                partial(warehouse.begin_load, settings.warehouse, settings.lake),
-                partial(warehouse.finish_load, settings.warehouse),
-                partial(warehouse.rows, settings.warehouse),
-                partial(warehouse.rejected_offsets, settings.warehouse),
-                partial(warehouse.note_rejected, settings.warehouse),
-                lambda folder, marts, _: publication.stage(settings.warehouse, folder, marts, settings.estimate.memory),
-            )
-        return
-    from connectors import spark
-
-    def stage(folder: Path, marts: Sequence[str], query_of: Callable[[str], str]) -> dict[str, int]:
-        queries = {mart: query_of(mart) if mart in spark.NO_VIEW else f"table {mart}" for mart in marts}
-        return spark.stage(session, folder, queries, settings.estimate.memory)
-
-    chosen = settings.spark
-    with (
-        warehouse.alone(settings.spark_home),
-        spark.session(chosen.master, settings.spark_home, settings.estimate.memory, chosen.conf) as session,
-    ):
-        yield Engine(
-            partial(spark.begin_load, session, settings.lake),
-            partial(spark.finish_load, session),
-            partial(spark.rows, session),
-            partial(spark.rejected_offsets, session),
-            partial(spark.note_rejected, session),
-            stage,
-            spark.NO_VIEW,
-        )
 
 
 def calibration(settings: Settings, chosen: Framework) -> Calibration:

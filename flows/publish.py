@@ -8,10 +8,11 @@ from shutil import rmtree
 from connectors import publication
 from connectors.dbt import DbtProject, described
 from connectors.publication import IDENTIFYING
+from flows.engines import Engine, check_tests_run, engine
 from flows.logs import logger
-from flows.opening import Engine, dbt_project, engine, secret
+from flows.opening import dbt_project, secret
 from flows.settings import Settings, Target
-from schemas.errors import InputError, SettingsError
+from schemas.errors import SettingsError
 
 MARTS = (
     "mart_levels", "mart_level_history", "mart_evidence", "mart_explanations", "mart_people", "mart_cohort_progress",
@@ -44,8 +45,7 @@ def publish(
     proficio's own pages and sinks, and to readers where `publish.identified` says so.
     """
     to = settings.publish.to if to is None else to
-    if test and target == "spark":
-        raise InputError("dbt's tests of marts run where DuckDB estimates.", "Leave --test out.")
+    check_tests_run(test, target)
     with engine(settings, target) as opened:
         done = _publish(settings, opened, lambda: project or dbt_project(settings, target=target), MARTS, test)
         chosen = _chosen(settings, MARTS)

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from connectors.warehouse import parquet_rows
-from flows.opening import engine, identities
+from flows.engines import engine
+from flows.opening import identities
 from flows.settings import Settings, Target
 from schemas.errors import InputError
 from transforms.identity import as_account

@@ -156,9 +156,10 @@ def estimate(
     Example: proficio estimate --test
     """
     from flows.daily import daily as daily_step
+    from flows.engines import engine
     from flows.estimate import estimate as step
     from flows.history import note_run
-    from flows.opening import dbt_project, engine
+    from flows.opening import dbt_project
 
     settings = load(context)
     with note_run(settings, "estimate") as run, engine(settings, target):

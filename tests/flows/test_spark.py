@@ -159,6 +159,12 @@ def assert_same(one: Path, other: Path) -> None:
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-9, err_msg=f"{one.stem}.{name}")
 
 
+def test_before_an_estimate_and_where_tests_do_not_run_it_says_what_to_do(tmp_path: Path) -> None:
+    home = Home(tmp_path / "new")
+    assert "estimate --target spark" in home("levels", "--target", "spark", expect=4, **told(SPARK()))
+    assert "Leave --test out" in home("estimate", "--test", "--target", "spark", expect=4)
+
+
 def test_a_master_that_does_not_answer_is_told_of(home: Home) -> None:
     chosen = SPARK(f"spark://127.0.0.1:{spark_cluster.free_port()}")
     said = home("estimate", "--target", "spark", expect=5, **told(chosen))

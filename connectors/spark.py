@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings, simplefilter
 
 from connectors import lake, publication
+from connectors.lake import Lake
 from connectors.warehouse import Load, newest_letters
 from schemas.errors import InputError, SettingsError, UnavailableError
 from schemas.lake import STATEMENTS
@@ -170,7 +171,7 @@ def _defaults(folder: Path, memory: str) -> dict[str, str]:
 
 
 def begin_load(
-    session: "SparkSession", lake_folder: Path, digest: str, identities: Identities, full_refresh: bool = False
+    session: "SparkSession", where: Lake, digest: str, identities: Identities, full_refresh: bool = False
 ) -> Load:
     """Set the view `global_temp.landed` to what landed since the last finished load, and number the load.
 
@@ -182,11 +183,9 @@ def begin_load(
     finished = 0 if full else before["finished_load_id"]
     session.sql("delete from lake.offsets where load_id > ?", args=[finished])
     taken = {(row.topic, row.log_partition): row.next_offset for row in session.sql(_TAKEN).collect()}
-    files = tuple(
-        file for file in lake.published(lake_folder) if file.last >= taken.get((file.topic, file.partition), 0)
-    )
+    files = tuple(file for file in where.published() if file.last >= taken.get((file.topic, file.partition), 0))
     for file in files:
-        lake.version(file)  # tells of a damaged one by its name
+        where.version(file)  # tells of a damaged one by its name
     load_id = before["load_id"] + 1
     _note_progress(session, {**before, "load_id": load_id, "finished_load_id": finished})
     _landed(session, files, taken, load_id).createOrReplaceGlobalTempView("landed")

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from connectors import lake
+from connectors.lake import Lake
 from connectors.locks import locked
 from schemas.errors import InputError, StorageError, UnavailableError
 from schemas.lake import STATEMENTS
@@ -54,9 +55,7 @@ class Load:
     relinked: int = 0
 
 
-def begin_load(
-    warehouse: Path, lake_folder: Path, digest: str, identities: Identities, full_refresh: bool = False
-) -> Load:
+def begin_load(warehouse: Path, where: Lake, digest: str, identities: Identities, full_refresh: bool = False) -> Load:
     """Set `lake.statements` to what landed since the last finished load, and number the load.
 
     `lake.accounts` gets the person of each new account; where the identities changed, `lake.relinked` says which
@@ -77,12 +76,11 @@ def begin_load(
             (topic, partition): offset
             for topic, partition, offset in connection.execute("from lake.offsets").fetchall()
         }
-        files = tuple(
-            file for file in lake.published(lake_folder) if file.last >= taken.get((file.topic, file.partition), 0)
-        )
+        files = tuple(file for file in where.published() if file.last >= taken.get((file.topic, file.partition), 0))
         for file in files:
-            with lake.readable(file.path):
-                pq.read_metadata(file.path)
+            path = where.local(file)
+            with lake.readable(path):
+                pq.read_metadata(path)
         connection.execute("update lake.progress set load_id = load_id + 1")
         connection.execute(f"create or replace view lake.statements as {_statements(files)}")
         load_id, finished = connection.execute("select load_id, finished_load_id from lake.progress").fetchone() or (

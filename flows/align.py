@@ -9,10 +9,10 @@ import pyarrow.compute as pc
 import yaml
 from pyarrow.dataset import dataset
 
-from connectors import lake, warehouse
+from connectors import warehouse
 from flows.estimate import estimate
 from flows.land import land
-from flows.opening import definitions, event_log
+from flows.opening import definitions, event_log, lake_of
 from flows.pull import ingest
 from flows.reading import published
 from flows.settings import EventLogSettings, LandSettings, Settings
@@ -101,8 +101,8 @@ def as_rules(found: list[tuple[dict[str, Any], Suggestion]]) -> str:
 
 def _descriptions(settings: Settings, activities: list[str]) -> dict[str, str]:
     """What the statements say of activities, where they say anything."""
-    with lake.reading(settings.lake):
-        files = [file.path for file in lake.published(settings.lake)]
+    with lake_of(settings).reading():
+        files = [lake_of(settings).local(file) for file in lake_of(settings).published()]
         if not files or not activities:
             return {}
         columns = ["activity_id", "activity_description"]

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from connectors import lake
 from connectors.event_log import EventLog
+from flows.opening import lake_of
 from flows.settings import Settings
 from schemas.errors import StorageError
 from schemas.records import STATEMENTS
@@ -20,7 +21,7 @@ class Waiting(NamedTuple):
 
 def backlog(settings: Settings, log: EventLog, ends: Mapping[int, int] | None = None) -> dict[int, Waiting]:
     """For each partition with records that are not landed, those; with `ends`, of the partitions named and up to there."""
-    starts = lake.next_offsets(lake.published(settings.lake), STATEMENTS)
+    starts = lake.next_offsets(lake_of(settings).published(), STATEMENTS)
     waiting = {}
     for partition, (begin, end) in log.offsets(STATEMENTS).items():
         follows = starts.get(partition, 0)

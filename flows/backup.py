@@ -7,11 +7,11 @@ from importlib.metadata import version
 from pathlib import Path
 from shutil import rmtree
 
-from connectors import archive, lake, warehouse
+from connectors import archive, warehouse
 from connectors.locks import patiently
 from flows.erasing import PATIENCE, erase
 from flows.estimate import estimate
-from flows.opening import erased
+from flows.opening import erased, lake_of
 from flows.persons import person_of
 from flows.publish import publish
 from flows.settings import Settings
@@ -67,11 +67,13 @@ def backup(settings: Settings, path: Path) -> Backup:
                 written.add_sqlite(home / name, name)
         for file in sorted((home / "attachments").glob("*")):
             written.add(file, str(file.relative_to(home)))
-        with lake.reading(settings.lake):
-            for one in lake.published(settings.lake):
-                written.add(one.path, str(one.path.relative_to(home)))
-            if (settings.lake / "state.json").exists():
-                written.add(settings.lake / "state.json", str((settings.lake / "state.json").relative_to(home)))
+        with lake_of(settings).reading():
+            for one in lake_of(settings).published():
+                written.add(lake_of(settings).local(one), str(one.path.relative_to(home)))
+            if (settings.lake_folder / "state.json").exists():
+                written.add(
+                    settings.lake_folder / "state.json", str((settings.lake_folder / "state.json").relative_to(home))
+                )
         if (home / "events.db").exists():
             written.add_sqlite(home / "events.db", "events.db")
     told = archive.check(path)

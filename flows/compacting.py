@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from connectors import lake
+from flows.opening import lake_of
 from flows.settings import Settings
 
 
@@ -16,6 +16,6 @@ class Compacted:
 
 def compact(settings: Settings) -> Compacted:
     """Merge small files. UnavailableError while something lands."""
-    with lake.locked(settings.lake):
-        lake.sweep(settings.lake)
-        return Compacted(*lake.compact(settings.lake))
+    with lake_of(settings).locked():
+        lake_of(settings).sweep()
+        return Compacted(*lake_of(settings).compact())

@@ -53,8 +53,8 @@ def _python(_: Settings) -> str:
 
 def _home(settings: Settings) -> str:
     try:
-        settings.lake.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=settings.lake):
+        settings.lake_folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=settings.lake_folder):
             pass
     except OSError as error:
         raise StorageError(

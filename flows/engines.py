@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors import publication, warehouse
+from flows.opening import lake_of
 from flows.settings import Settings, Target
 from schemas.errors import InputError
 from schemas.records import StoredRecord
@@ -36,7 +37,7 @@ def engine(settings: Settings, target: Target) -> Iterator[Engine]:
     with warehouse.alone(settings.warehouse):
         if target == "duckdb":
             yield Engine(
-                partial(warehouse.begin_load, settings.warehouse, settings.lake),
+                partial(warehouse.begin_load, settings.warehouse, lake_of(settings)),
                 partial(warehouse.finish_load, settings.warehouse),
                 partial(warehouse.rows, settings.warehouse),
                 partial(warehouse.rejected_offsets, settings.warehouse),
@@ -53,7 +54,7 @@ def engine(settings: Settings, target: Target) -> Iterator[Engine]:
         chosen = settings.spark
         with spark.session(chosen.master, settings.spark_home, settings.estimate.memory, chosen.conf) as session:
             yield Engine(
-                partial(spark.begin_load, session, settings.lake),
+                partial(spark.begin_load, session, lake_of(settings)),
                 partial(spark.finish_load, session),
                 partial(spark.rows, session),
                 partial(spark.rejected_offsets, session),

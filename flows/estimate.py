@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from connectors import lake, warehouse
 from connectors.dbt import DbtProject
 from connectors.event_log import EventLog
+from connectors.lake import Lake
 from flows.dead_letters import record_of
 from flows.engines import Engine, check_tests_run, engine
 from flows.logs import logger
-from flows.opening import dbt_project, event_log, identities
+from flows.opening import dbt_project, event_log, identities, lake_of
 from flows.settings import Settings, Target
 from schemas.records import REJECTED, Record
 from transforms.statements import Rejection, content_hash, parse
@@ -46,7 +47,7 @@ def estimate(
     """
     check_tests_run(test, target)
     project = project or dbt_project(settings, target=target)
-    with engine(settings, target) as opened, lake.reading(settings.lake):
+    with engine(settings, target) as opened, lake_of(settings).reading():
         return _estimate(settings, opened, full_refresh, project, log, test, refuse)
 
 
@@ -60,7 +61,7 @@ def _estimate(
     refuse: bool,
 ) -> Estimated:
     people = identities(settings)
-    digest = f"{project.digest} {lake.state(settings.lake).rewrites}"
+    digest = f"{project.digest} {lake_of(settings).state().rewrites}"
     load = engine.begin_load(digest, people, full_refresh)
     if not load.files and not load.full_refresh and not load.relinked:
         return Estimated(load.load_id, 0, False)
@@ -91,11 +92,12 @@ def _refuse_conflicts(settings: Settings, engine: Engine, load: warehouse.Load, 
     if log is None:
         with event_log(settings) as opened:
             return _refuse_conflicts(settings, engine, load, opened)
-    files = lake.published(settings.lake)
+    where = lake_of(settings)
+    files = where.published()
     letters: list[Record] = []
     for row in candidates:
-        later = _text(files, row["topic"], row["log_partition"], row["log_offset"])
-        first = _text(files, row["first_topic"], row["first_partition"], row["first_offset"])
+        later = _text(where, files, row["topic"], row["log_partition"], row["log_offset"])
+        first = _text(where, files, row["first_topic"], row["first_partition"], row["first_offset"])
         if content_hash(parse(later.encode())[0]) != content_hash(parse(first.encode())[0]):
             place = f"{row['topic']}-{row['log_partition']}@{row['log_offset']}"
             earlier = f"{row['first_topic']}-{row['first_partition']}@{row['first_offset']}"
@@ -106,10 +108,10 @@ def _refuse_conflicts(settings: Settings, engine: Engine, load: warehouse.Load, 
     return len(letters)
 
 
-def _text(files: list[lake.LakeFile], topic: str, partition: int, offset: int) -> str:
-    path = next(
-        file.path
+def _text(where: Lake, files: list[lake.LakeFile], topic: str, partition: int, offset: int) -> str:
+    holding = next(
+        file
         for file in files
         if (file.topic, file.partition) == (topic, partition) and file.first <= offset <= file.last
     )
-    return str(warehouse.parquet_rows(path, _STATEMENT, [partition, offset])[0]["statement"])
+    return str(warehouse.parquet_rows(where.local(holding), _STATEMENT, [partition, offset])[0]["statement"])

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from connectors import audit, consents, lake
+from connectors import audit, consents
 from connectors.event_log import EventLog
 from connectors.ledger import ledger
 from connectors.lti.store import LtiStore
@@ -19,7 +19,7 @@ from connectors.marts import Marts
 from connectors.receiver import attachments
 from flows.backlog import backlog
 from flows.dead_letters import dead_letters
-from flows.opening import erased, event_log
+from flows.opening import erased, event_log, lake_of
 from flows.persons import Person
 from flows.settings import Settings
 from flows.sinks import listed
@@ -100,8 +100,8 @@ def _statements(
 
 def _found(settings: Settings, log: EventLog, search: re.Pattern[str]) -> Iterator[Statement]:
     """Statements of the lake, and of the event log behind it, that a pattern finds something in."""
-    for file in lake.published(settings.lake):
-        rows = lake.read(file).select(["statement"])
+    for file in lake_of(settings).published():
+        rows = lake_of(settings).read(file).select(["statement"])
         for text in rows.filter(matching(rows, search))["statement"].to_pylist():
             yield orjson.loads(text)
     for partition, (_, first, end) in backlog(settings, log).items():

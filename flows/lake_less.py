@@ -9,6 +9,7 @@ import pyarrow as pa
 from connectors import lake
 from connectors.event_log import EventLog
 from flows.late import records_of
+from flows.opening import lake_of
 from flows.settings import Settings
 from schemas.records import STATEMENTS, StoredRecord
 from transforms.erasure_rows import Left
@@ -29,20 +30,20 @@ def take_out(
     The log is cleared first and at once: killed in between, the lake still says which records they are.
     UnavailableError while something lands.
     """
-    with lake.locked(settings.lake):
+    with lake_of(settings).locked():
         touched: list[lake.LakeFile] = []
         records: list[StoredRecord] = []
-        for file in lake.published(settings.lake):
+        for file in lake_of(settings).published():
             if before is None or file.day < before:
-                left = left_in(lake.read(file))
+                left = left_in(lake_of(settings).read(file))
                 if left.gone or left.changed:
                     touched.append(file)
                     records += records_of(left)
         log.forget(STATEMENTS, records)
         gone = changed = 0
         for file in touched:
-            left = left_in(lake.read(file))
-            with lake.replacing(settings.lake, file) as writer:
+            left = left_in(lake_of(settings).read(file))
+            with lake_of(settings).replacing(file) as writer:
                 writer.write_table(left.table)
             gone, changed = gone + len(left.gone), changed + len(left.changed)
     return Taken(gone, changed)

@@ -11,14 +11,14 @@ from datetime import UTC, date, datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors import claims, lake
+from connectors import lake
 from connectors.event_log import EventLog, Membership
 from flows.backlog import Waiting, backlog
 from flows.dead_letters import record_of
 from flows.gates import passed
 from flows.late import take_out_erased
 from flows.logs import logger
-from flows.opening import event_log, repairs
+from flows.opening import event_log, lake_of, repairs
 from flows.replay import migrate
 from flows.settings import Settings
 from schemas.records import REJECTED, STATEMENTS, Record
@@ -75,16 +75,16 @@ def land(
     with joined(settings, log) as member:
         if member is not None:
             return _land_beside_others(settings, log, progress, member)
-        with lake.locked(settings.lake):
+        with lake_of(settings).locked():
             _make_ready(settings, log)
             return _land(settings, log, progress, None)
 
 
 def _land_beside_others(settings: Settings, log: EventLog, progress: Progress, mine: Membership) -> Landed:
-    with lake.tried(settings.lake) as alone:
+    with lake_of(settings).tried() as alone:
         if alone:  # otherwise whoever lands already has done it
             _make_ready(settings, log)
-    with lake.shared(settings.lake):
+    with lake_of(settings).shared():
         return _land(settings, log, progress, mine)
 
 
@@ -99,7 +99,7 @@ def joined(settings: Settings, log: EventLog) -> Iterator[Membership | None]:
 
 
 def _make_ready(settings: Settings, log: EventLog) -> None:
-    lake.sweep(settings.lake)
+    lake_of(settings).sweep()
     migrate(settings, log)
 
 
@@ -109,9 +109,7 @@ def _land(settings: Settings, log: EventLog, progress: Progress, mine: Membershi
     ends: dict[int, int] | None = None
     while waiting := backlog(settings, log, ends):
         ends = ends or {partition: waits.end for partition, waits in waiting.items()}
-        if any(
-            [claims.finish(settings.lake, STATEMENTS, partition, one.follows) for partition, one in waiting.items()]
-        ):
+        if any([lake_of(settings).finish(STATEMENTS, partition, one.follows) for partition, one in waiting.items()]):
             continue  # what a killed worker left is published now
         held = waiting if mine is None else {partition: waiting[partition] for partition in mine() & set(waiting)}
         if held:
@@ -211,8 +209,8 @@ def _publish(settings: Settings, batch: Batch, table: pa.Table, held: _Held) -> 
                 break
             follows = held.follows[partition]
             try:
-                lake.publish(settings.lake, part, STATEMENTS, partition, start, end, day, follows)
-            except claims.Fenced as fenced:
+                lake_of(settings).publish(part, STATEMENTS, partition, start, end, day, follows)
+            except lake.Fenced as fenced:
                 logger().warning("%s; what was read of it here is left to the worker that did.", fenced)
                 held.lost.add(partition)
                 break

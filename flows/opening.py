@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from secrets import token_hex
@@ -11,7 +12,8 @@ from secrets import token_hex
 from connectors.dbt import DbtProject
 from connectors.erased import Erased
 from connectors.event_log import EventLog
-from connectors.lake import storage_errors
+from connectors.lake import Lake, storage_errors
+from connectors.lake.files import FileLake
 from flows.settings import Settings, Target
 from schemas.definitions import OPTIONAL, REQUIRED, Definitions, parse_definitions
 from schemas.errors import SettingsError
@@ -191,3 +193,13 @@ def _text(path: Path, setting: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise SettingsError(f"{setting}: {path} cannot be read: {reason}.", "Check the path and its rights.") from None
+
+
+@lru_cache
+def _lake(folder: Path) -> Lake:
+    return FileLake(folder)
+
+
+def lake_of(settings: Settings) -> Lake:
+    """The lake of statements."""
+    return _lake(settings.lake_folder)

@@ -9,7 +9,7 @@ from connectors.event_log import EventLog
 from connectors.lake import storage_errors
 from flows.daily import daily
 from flows.estimate import estimate
-from flows.opening import dbt_project, event_log
+from flows.opening import dbt_project, event_log, lake_of
 from flows.publish import MARTS, Published
 from flows.settings import Settings
 from schemas.errors import InputError
@@ -26,14 +26,14 @@ def past(settings: Settings, day: date, folder: Path, log: EventLog | None = Non
             return past(settings, day, folder, opened)
     if folder.exists():
         raise InputError(f"{folder} is there already.", "Name a folder that is not.")
-    files = [file for file in lake.published(settings.lake) if file.day <= day]
+    files = [file for file in lake_of(settings).published() if file.day <= day]
     if not files:
         raise InputError(f"Nothing had been received by {day}.", "Give a later day.")
     work = folder.with_name(f".{folder.name}.part")
     rmtree(work, ignore_errors=True)
     own = settings.model_copy(update={"home": work / "home"})
     try:
-        with storage_errors(work), lake.reading(settings.lake):
+        with storage_errors(work), lake_of(settings).reading():
             _take_over(settings, own, files)
             project = dbt_project(own, as_of=f"{day} 23:59:59.999999+00")
             estimate(own, project=project, log=log, refuse=False)
@@ -50,9 +50,9 @@ def past(settings: Settings, day: date, folder: Path, log: EventLog | None = Non
 def _take_over(settings: Settings, own: Settings, files: list[lake.LakeFile]) -> None:
     """The files of the lake by links, and what persons and parameters come from."""
     for file in files:
-        target = own.lake / file.path.relative_to(settings.lake)
+        target = own.lake_folder / file.path.relative_to(settings.lake_folder)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.symlink_to(file.path.resolve())
+        target.symlink_to(lake_of(settings).local(file).resolve())
     if (settings.home / "person.key").exists():
         copyfile(settings.home / "person.key", own.home / "person.key")
     if settings.calibrations.is_dir():

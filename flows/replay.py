@@ -3,13 +3,15 @@
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from connectors import lake
 from connectors.event_log import EventLog
+from connectors.lake import Lake
 from flows.dead_letters import dead_letters, record_of
 from flows.gates import passed
 from flows.logs import logger
-from flows.opening import repairs
+from flows.opening import lake_of, repairs
 from flows.settings import Settings
 from schemas.errors import StorageError
 from schemas.lake import VERSION
@@ -36,9 +38,9 @@ def replay_log(settings: Settings, log: EventLog, progress: Progress = lambda co
 
     StorageError, before anything is touched, where the log does not hold all of them any more.
     """
-    with lake.locked(settings.lake):
-        lake.sweep(settings.lake)
-        files = lake.published(settings.lake)
+    with lake_of(settings).locked():
+        lake_of(settings).sweep()
+        files = lake_of(settings).published()
         held = log.offsets(STATEMENTS)
         for file in files:
             begin, end = held.get(file.partition, (0, 0))
@@ -60,9 +62,11 @@ def replay_log(settings: Settings, log: EventLog, progress: Progress = lambda co
 
 def replay_lake(settings: Settings, log: EventLog, progress: Progress = lambda count: None) -> Replayed:
     """Judge and project every statement of the lake once more. Safe to kill, and to begin again."""
-    with lake.locked(settings.lake):
-        lake.sweep(settings.lake)
-        return _rewrite(settings, log, lake.published(settings.lake), _received, progress)[0]
+    with lake_of(settings).locked():
+        lake_of(settings).sweep()
+        return _rewrite(settings, log, lake_of(settings).published(), partial(_received, lake_of(settings)), progress)[
+            0
+        ]
 
 
 def migrate(settings: Settings, log: EventLog) -> Replayed:
@@ -71,23 +75,22 @@ def migrate(settings: Settings, log: EventLog) -> Replayed:
     Whole statements are kept, so that a later version's columns can be filled for what came before it. StorageError for
     files of a newer version.
     """
-    known = lake.state(settings.lake)
+    known = lake_of(settings).state()
     if known.version == VERSION:
         return Replayed()
-    files = lake.published(settings.lake)
-    versions = {file: lake.version(file) for file in files}
+    files = lake_of(settings).published()
+    versions = {file: lake_of(settings).version(file) for file in files}
     newer = next((file for file, version in versions.items() if version > VERSION), None)
     if newer:
         raise StorageError(
             f"{newer.path} has version {versions[newer]} of the lake's schema; this proficio knows {VERSION}.",
             "Install the newer proficio again.",
         )
-    done, _ = _rewrite(
-        settings, log, [file for file in files if versions[file] < VERSION], _received, lambda count: None
-    )
+    older = [file for file in files if versions[file] < VERSION]
+    done, _ = _rewrite(settings, log, older, partial(_received, lake_of(settings)), lambda count: None)
     if done.files:
         logger().warning("The lake was migrated to version %d of its schema: %d files.", VERSION, done.files)
-    lake.note_state(settings.lake, replace(lake.state(settings.lake), version=VERSION))
+    lake_of(settings).note_state(replace(lake_of(settings).state(), version=VERSION))
     return done
 
 
@@ -99,11 +102,11 @@ def _rewrite(
     done, refused = Replayed(), set[str]()
     for number, file in enumerate(files):
         if number == 0:  # noted first: a run that is killed between two files has changed the lake
-            before = lake.state(settings.lake)
-            lake.note_state(settings.lake, replace(before, rewrites=before.rewrites + 1))
+            before = lake_of(settings).state()
+            lake_of(settings).note_state(replace(before, rewrites=before.rewrites + 1))
         rows = 0
         letters: list[Record] = []
-        with lake.replacing(settings.lake, file) as writer:
+        with lake_of(settings).replacing(file) as writer:
             for judged, rejected in _judged(settings, received(file)):
                 table, bad = passed(settings, to_table(judged), rejected)
                 progress(table.num_rows + len(bad))
@@ -134,10 +137,10 @@ def _judged(settings: Settings, received: Iterator[Received]) -> Iterator[tuple[
     yield judged, rejected
 
 
-def _received(file: lake.LakeFile) -> Iterator[Received]:
+def _received(where: Lake, file: lake.LakeFile) -> Iterator[Received]:
     """The records of a file as they would come from the log, from what every version of the schema has."""
     names = ["log_partition", "log_offset", "received_at", "source", "xapi_version", "repairs", "statement"]
-    for batch in lake.batches(file):
+    for batch in where.batches(file):
         for row in batch.select(names).to_pylist():
             headers = {"source": row["source"] or "", "xapi-version": row["xapi_version"]}
             milliseconds = round(row["received_at"].timestamp() * 1000)

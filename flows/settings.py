@@ -307,8 +307,8 @@ class Settings(BaseSettings):
         return env_settings, init_settings
 
     @property
-    def lake(self) -> Path:
-        """Folder of the lake of statements."""
+    def lake_folder(self) -> Path:
+        """Folder of the lake of statements; of copies of its files, where the lake is a bucket."""
         return self.home / "lake" / "statements"
 
     @property

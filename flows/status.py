@@ -4,11 +4,10 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from connectors import lake
 from flows.backlog import backlog
 from flows.dead_letters import dead_letters, rising
 from flows.history import runs
-from flows.opening import erased, event_log
+from flows.opening import erased, event_log, lake_of
 from flows.settings import Settings
 from flows.sink_states import sink_state
 from flows.sinks import listed
@@ -17,7 +16,7 @@ from schemas.records import STATEMENTS
 
 def standing(settings: Settings) -> dict[str, Any]:
     """The standing of event log, lake and published marts, as plain values. `lag_seconds` is the oldest record's wait."""
-    files = lake.published(settings.lake)
+    files = lake_of(settings).published()
     published = settings.published / "mart_levels.parquet"
     with event_log(settings) as log:
         waiting = backlog(settings, log)

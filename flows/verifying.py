@@ -11,8 +11,9 @@ from pydantic import SecretStr
 
 from connectors import lake, warehouse
 from connectors.event_log import EventLog
+from connectors.lake import Lake
 from flows.estimate import estimate
-from flows.opening import event_log, identities
+from flows.opening import event_log, identities, lake_of
 from flows.settings import Settings
 from schemas.records import REJECTED, STATEMENTS
 
@@ -41,9 +42,9 @@ def verify(settings: Settings, rebuild: bool = True) -> list[Finding]:
 
     Without `rebuild`, levels are not estimated anew to be compared, which takes as long as `estimate --full-refresh`.
     """
-    with warehouse.alone(settings.warehouse), lake.locked(settings.lake), event_log(settings) as log:
-        files = lake.published(settings.lake)
-        findings = [_contiguous(files), _within(files), *_against_log(log, files)]
+    with warehouse.alone(settings.warehouse), lake_of(settings).locked(), event_log(settings) as log:
+        files = lake_of(settings).published()
+        findings = [_contiguous(files), _within(lake_of(settings), files), *_against_log(log, lake_of(settings), files)]
         if settings.warehouse.exists():
             findings.append(_unique_ids(settings))
             if rebuild:
@@ -51,10 +52,11 @@ def verify(settings: Settings, rebuild: bool = True) -> list[Finding]:
     return findings
 
 
-def _offsets(file: lake.LakeFile) -> list[int]:
+def _offsets(where: Lake, file: lake.LakeFile) -> list[int]:
     """The offsets of the rows of a file."""
-    with lake.readable(file.path):
-        found: list[int] = pq.read_table(file.path, columns=["log_offset"], partitioning=None)["log_offset"].to_pylist()
+    path = where.local(file)
+    with lake.readable(path):
+        found: list[int] = pq.read_table(path, columns=["log_offset"], partitioning=None)["log_offset"].to_pylist()
     return found
 
 
@@ -72,11 +74,11 @@ def _contiguous(files: list[lake.LakeFile]) -> Finding:
     return Finding("offsets are contiguous", len(files), tuple(wrong))
 
 
-def _within(files: list[lake.LakeFile]) -> Finding:
+def _within(where: Lake, files: list[lake.LakeFile]) -> Finding:
     """Each row stands in the range that its file's name gives, each offset once."""
     wrong, rows = [], 0
     for file in files:
-        offsets = _offsets(file)
+        offsets = _offsets(where, file)
         rows += len(offsets)
         if len(set(offsets)) < len(offsets):
             wrong.append(f"{file.path.name} holds an offset twice")
@@ -85,7 +87,7 @@ def _within(files: list[lake.LakeFile]) -> Finding:
     return Finding("rows stand in their file's range, once", rows, tuple(wrong))
 
 
-def _against_log(log: EventLog, files: list[lake.LakeFile]) -> list[Finding]:
+def _against_log(log: EventLog, where: Lake, files: list[lake.LakeFile]) -> list[Finding]:
     """Every record that was landed is in the lake or among the dead letters, and every row of the lake in the log.
 
     Records that expired, or were taken out with a person, are not in the log any more; so far the lake is taken at its word.
@@ -108,7 +110,7 @@ def _against_log(log: EventLog, files: list[lake.LakeFile]) -> list[Finding]:
     records = rows = 0
     for file in files:
         begin, end = held.get(file.partition, (0, 0))
-        landed = set(_offsets(file))
+        landed = set(_offsets(where, file))
         seen = set()
         for record in log.read(STATEMENTS, file.partition, max(begin, file.first), min(end, file.last + 1)):
             records += 1

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from connectors import lake
+from flows.opening import lake_of
 from flows.settings import Settings
 
 GOOD = {
@@ -53,4 +53,6 @@ class Home:
         return Settings(home=self.folder / ".proficio")
 
     def rows(self) -> list[dict[str, Any]]:
-        return [row for file in lake.published(self.settings.lake) for row in lake.read(file).to_pylist()]
+        return [
+            row for file in lake_of(self.settings).published() for row in lake_of(self.settings).read(file).to_pylist()
+        ]

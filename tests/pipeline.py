@@ -6,11 +6,11 @@ from typing import Any
 
 import orjson
 
-from connectors import lake, warehouse
+from connectors import warehouse
 from connectors.dbt import DbtProject
 from flows.estimate import estimate
 from flows.land import land
-from flows.opening import definitions, event_log
+from flows.opening import definitions, event_log, lake_of
 from flows.settings import Settings
 from schemas.records import STATEMENTS, Record
 from transforms.calibration import Calibration
@@ -41,7 +41,7 @@ class Pipeline:
         for path in self.settings.home.glob("*.d*b*"):
             if path.is_file():
                 path.unlink()
-        for file in lake.published(self.settings.lake):
+        for file in lake_of(self.settings).published():
             file.path.unlink()
 
     def take(self, statements: list[dict[str, Any]], full_refresh: bool = False) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from connectors import warehouse
 from connectors.dbt import DbtProject
-from flows.opening import definitions, identities
+from flows.opening import definitions, identities, lake_of
 from flows.settings import Settings
 from schemas.alignment import Match, Rule
 from tests.benchmarks import synthetic_lake
@@ -32,14 +32,14 @@ def speed(folder: Path, scale: int) -> list[dict[str, Any]]:
 def _seconds(home: Path, count: int, statements: int) -> tuple[float, int]:
     settings = Settings(home=home)
     chosen = definitions(settings)
-    synthetic_lake.write(settings.lake, chosen.framework, 1_000, statements, activities=20_000)
+    synthetic_lake.write(settings.lake_folder, chosen.framework, 1_000, statements, activities=20_000)
     competencies, levels = (
         [one.id for one in chosen.framework.competencies],
         [one.id for one in chosen.framework.levels],
     )
     rules = tuple(_rule(n, competencies[n % len(competencies)], levels[n % len(levels)]) for n in range(count))
     project = DbtProject(home / "dbt", seeds(replace(chosen, rules=rules), Calibration()), settings.warehouse, "6GB")
-    warehouse.begin_load(settings.warehouse, settings.lake, project.digest, identities(settings))
+    warehouse.begin_load(settings.warehouse, lake_of(settings), project.digest, identities(settings))
     project.invoke("seed", "--full-refresh")
     project.invoke("run", "--full-refresh", "--select", "stg_statements")
     started = time.perf_counter()

@@ -18,7 +18,7 @@ def speed(folder: Path, scale: int) -> list[dict[str, Any]]:
     """Seconds of `proficio calibrate`."""
     rows = _ROWS // scale
     settings = Settings(home=folder)
-    synthetic_lake.write(settings.lake, definitions(settings).framework, _PEOPLE // scale, rows)
+    synthetic_lake.write(settings.lake_folder, definitions(settings).framework, _PEOPLE // scale, rows)
     estimate(settings)
     started = time.perf_counter()
     found = calibrate(settings, tell=lambda text: print(f"  {text}", flush=True))

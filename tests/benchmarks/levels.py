@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from connectors import lake, warehouse
+from connectors import warehouse
 from connectors.dbt import DbtProject
 from flows.estimate import estimate
-from flows.opening import dbt_project, definitions, identities
+from flows.opening import dbt_project, definitions, identities, lake_of
 from flows.settings import EstimateSettings, Settings
 from tests.benchmarks import synthetic_lake
 
@@ -24,7 +24,7 @@ def speed(folder: Path, scale: int) -> list[dict[str, Any]]:
     prepared = [_prepared(home, rows) for home, rows in homes]
     times = [[_increment(settings, project) for settings, project, _ in prepared] for _ in range(_ROUNDS)][1:]
     for (home, rows), (settings, _, _) in zip(homes, prepared, strict=True):
-        assert synthetic_lake.rows_in(settings.lake) == rows + _ROUNDS * _NEW == _evidence(settings)
+        assert synthetic_lake.rows_in(settings.lake_folder) == rows + _ROUNDS * _NEW == _evidence(settings)
         shutil.rmtree(home)
     little, much = (statistics.median(seconds) for seconds in zip(*times, strict=True))
     rebuilt = [
@@ -50,7 +50,7 @@ def _prepared(home: Path, rows: int) -> tuple[Settings, DbtProject, float]:
     What the rebuild left to the disk is written out: increments are not to wait for it.
     """
     settings = Settings(home=home, estimate=EstimateSettings(memory="6GB"))
-    synthetic_lake.write(settings.lake, definitions(settings).framework, rows // _PER_PERSON, rows)
+    synthetic_lake.write(settings.lake_folder, definitions(settings).framework, rows // _PER_PERSON, rows)
     project = dbt_project(settings)
     project.parse()
     speed = rows / _rebuild(settings, project)
@@ -60,8 +60,8 @@ def _prepared(home: Path, rows: int) -> tuple[Settings, DbtProject, float]:
 
 def _increment(settings: Settings, project: DbtProject) -> float:
     """Seconds that `estimate` takes over new evidence."""
-    have = synthetic_lake.rows_in(settings.lake)
-    synthetic_lake.write(settings.lake, definitions(settings).framework, _TOUCHED, _NEW, first=have)
+    have = synthetic_lake.rows_in(settings.lake_folder)
+    synthetic_lake.write(settings.lake_folder, definitions(settings).framework, _TOUCHED, _NEW, first=have)
     started = time.perf_counter()
     estimate(settings, project=project)
     return time.perf_counter() - started
@@ -70,7 +70,7 @@ def _increment(settings: Settings, project: DbtProject) -> float:
 def _rebuild(settings: Settings, project: DbtProject) -> float:
     """Seconds from evidence to levels: the models after int_evidence, from nothing."""
     people = identities(settings)
-    load = warehouse.begin_load(settings.warehouse, settings.lake, project.digest, people)
+    load = warehouse.begin_load(settings.warehouse, lake_of(settings), project.digest, people)
     project.invoke("seed")
     project.invoke("run", "--full-refresh", "--select", "+int_evidence")
     started = time.perf_counter()
@@ -82,5 +82,5 @@ def _rebuild(settings: Settings, project: DbtProject) -> float:
 
 
 def _evidence(settings: Settings) -> int:
-    assert lake.published(settings.lake)
+    assert lake_of(settings).published()
     return int(warehouse.rows(settings.warehouse, "select count(*) as pieces from int_evidence")[0]["pieces"])

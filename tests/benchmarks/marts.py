@@ -24,7 +24,7 @@ def speed(folder: Path, scale: int) -> list[dict[str, Any]]:
     """Each mart computed in full, and the peak memory of a process that rebuilds everything and publishes it."""
     rows = _ROWS // scale
     settings = Settings(home=folder)
-    synthetic_lake.write(settings.lake, definitions(settings).framework, _PEOPLE // scale, rows)
+    synthetic_lake.write(settings.lake_folder, definitions(settings).framework, _PEOPLE // scale, rows)
     receiver, sender = multiprocessing.Pipe(duplex=False)
     process = multiprocessing.get_context("spawn").Process(target=_rebuild, args=(settings, sender))
     process.start()

@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 
-from connectors import lake
+from connectors.lake.files import FileLake
 from schemas.framework import Framework
 from schemas.lake import STATEMENTS
 
@@ -43,7 +43,9 @@ def write(folder: Path, framework: Framework, people: int, rows: int, first: int
                 f"with given as (select {given} from (select {competencies} as competencies, {levels} as levels), "
                 f"range({count}) as t(i)) select {_columns()} from given"
             ).to_arrow_table()
-        lake.publish(folder, table.cast(STATEMENTS), "xapi.statements", 0, start, start + count - 1, date(2026, 6, 30))
+        FileLake(folder).publish(
+            table.cast(STATEMENTS), "xapi.statements", 0, start, start + count - 1, date(2026, 6, 30)
+        )
 
 
 def _columns() -> str:
@@ -59,4 +61,4 @@ def _columns() -> str:
 
 def rows_in(folder: Path) -> int:
     """How many rows the published files hold."""
-    return sum(pq.read_metadata(file.path).num_rows for file in lake.published(folder))
+    return sum(pq.read_metadata(file.path).num_rows for file in FileLake(folder).published())

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from connectors import claims, lake
+from connectors import lake
+from connectors.lake.files import FileLake
 from schemas.errors import StorageError, UnavailableError
 from schemas.lake import STATEMENTS
 from schemas.records import StoredRecord
@@ -25,83 +26,89 @@ def table(first: int, last: int) -> pa.Table:
 
 
 def publish(folder: Path, first: int, last: int, day: date = DAY) -> lake.LakeFile:
-    return lake.publish(folder, table(first, last), "t", 0, first, last, day)
+    return FileLake(folder).publish(table(first, last), "t", 0, first, last, day)
 
 
 def offsets(folder: Path) -> list[int]:
-    return sorted(n for file in lake.published(folder) for n in lake.read(file)["log_offset"].to_pylist())
+    return sorted(
+        n for file in FileLake(folder).published() for n in FileLake(folder).read(file)["log_offset"].to_pylist()
+    )
 
 
 def test_the_names_are_the_checkpoint(tmp_path: Path) -> None:
     publish(tmp_path, 0, 9)
     publish(tmp_path, 10, 14)
-    assert lake.next_offsets(lake.published(tmp_path), "t") == {0: 15}
-    assert lake.next_offsets(lake.published(tmp_path), "other") == {}
-    file = lake.published(tmp_path)[0]
+    assert lake.next_offsets(FileLake(tmp_path).published(), "t") == {0: 15}
+    assert lake.next_offsets(FileLake(tmp_path).published(), "other") == {}
+    file = FileLake(tmp_path).published()[0]
     assert file.path.parent.name == "received=2026-01-01"
     assert pq.read_schema(file.path).equals(STATEMENTS)
 
 
 def test_an_empty_file_accounts_for_offsets_too(tmp_path: Path) -> None:
-    lake.publish(tmp_path, table(0, -1), "t", 0, 0, 5, DAY)
-    assert lake.next_offsets(lake.published(tmp_path), "t") == {0: 6}
+    FileLake(tmp_path).publish(table(0, -1), "t", 0, 0, 5, DAY)
+    assert lake.next_offsets(FileLake(tmp_path).published(), "t") == {0: 6}
 
 
 def test_compaction_keeps_rows_and_days_apart(tmp_path: Path) -> None:
     for start in range(0, 30, 5):
         publish(tmp_path, start, start + 4, DAY if start < 20 else date(2026, 1, 2))
     publish(tmp_path, 40, 44)  # not next to the others
-    assert lake.compact(tmp_path) == (6, 2)
-    assert [(file.first, file.last) for file in lake.published(tmp_path)] == [(0, 19), (20, 29), (40, 44)]
+    assert FileLake(tmp_path).compact() == (6, 2)
+    assert [(file.first, file.last) for file in FileLake(tmp_path).published()] == [(0, 19), (20, 29), (40, 44)]
     assert offsets(tmp_path) == [*range(30), *range(40, 45)]
-    assert lake.compact(tmp_path) == (0, 0)
+    assert FileLake(tmp_path).compact() == (0, 0)
 
 
 def test_a_compaction_that_was_killed_before_it_cleaned_up_counts_no_row_twice(tmp_path: Path) -> None:
     publish(tmp_path, 0, 4)
     publish(tmp_path, 5, 9)
-    with lake.reading(tmp_path):  # which keeps the old ones, as a kill does, while the merged file stands
-        lake.compact(tmp_path)
+    with FileLake(tmp_path).reading():  # which keeps the old ones, as a kill does, while the merged file stands
+        FileLake(tmp_path).compact()
     (tmp_path / "received=2026-01-01" / "half.parquet.99.tmp").write_bytes(b"half")
     assert offsets(tmp_path) == list(range(10))
-    assert lake.sweep(tmp_path) == 3
-    assert [(file.first, file.last) for file in lake.published(tmp_path)] == [(0, 9)]
+    assert FileLake(tmp_path).sweep() == 3
+    assert [(file.first, file.last) for file in FileLake(tmp_path).published()] == [(0, 9)]
 
 
 def test_compaction_removes_nothing_that_is_being_read(tmp_path: Path) -> None:
     publish(tmp_path, 0, 4)
     publish(tmp_path, 5, 9)
-    with lake.reading(tmp_path):
-        files = lake.published(tmp_path)
-        assert lake.compact(tmp_path) == (2, 1)
-        assert [lake.read(file).num_rows for file in files] == [5, 5]
+    with FileLake(tmp_path).reading():
+        files = FileLake(tmp_path).published()
+        assert FileLake(tmp_path).compact() == (2, 1)
+        assert [FileLake(tmp_path).read(file).num_rows for file in files] == [5, 5]
         assert offsets(tmp_path) == list(range(10))
-    assert lake.sweep(tmp_path) == 2
+    assert FileLake(tmp_path).sweep() == 2
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     file = publish(tmp_path, 0, 4)
     file.path.write_bytes(file.path.read_bytes()[:-20])
     with pytest.raises(StorageError, match=file.path.name):
-        lake.read(file)
+        FileLake(tmp_path).read(file)
 
 
 def test_one_lander_at_a_time(tmp_path: Path) -> None:
-    with lake.locked(tmp_path), pytest.raises(UnavailableError, match="Another process"), lake.locked(tmp_path):
+    with (
+        FileLake(tmp_path).locked(),
+        pytest.raises(UnavailableError, match="Another process"),
+        FileLake(tmp_path).locked(),
+    ):
         pass
-    with lake.locked(tmp_path):
+    with FileLake(tmp_path).locked():
         pass
 
 
 def test_who_comes_too_late_publishes_nothing(tmp_path: Path) -> None:
     """A worker that was paused wakes up with what another landed meanwhile, cut at another place, and on another day."""
     publish(tmp_path, 0, 9)
-    with pytest.raises(claims.Fenced):
+    with pytest.raises(lake.Fenced):
         publish(tmp_path, 0, 4, date(2026, 1, 2))
     assert offsets(tmp_path) == list(range(10))
     assert not list(tmp_path.rglob("*.tmp"))
-    with pytest.raises(claims.Fenced):  # also where what expired lies between
-        lake.publish(tmp_path, table(7, 9), "t", 0, 7, 9, DAY, follows=0)
+    with pytest.raises(lake.Fenced):  # also where what expired lies between
+        FileLake(tmp_path).publish(table(7, 9), "t", 0, 7, 9, DAY, follows=0)
     publish(tmp_path, 10, 14)
 
 
@@ -114,18 +121,18 @@ def test_what_a_killed_worker_had_claimed_is_finished_by_the_next(
         patched.setattr(Path, "unlink", lambda *_, **__: None)  # nor does it clear up
         publish(tmp_path, 10, 14)
     assert offsets(tmp_path) == list(range(10))
-    with pytest.raises(claims.Fenced):
+    with pytest.raises(lake.Fenced):
         publish(tmp_path, 10, 12)
-    assert claims.finish(tmp_path, "t", 0, 10)
+    assert FileLake(tmp_path).finish("t", 0, 10)
     assert offsets(tmp_path) == list(range(15))
-    assert not claims.finish(tmp_path, "t", 0, 15)
+    assert not FileLake(tmp_path).finish("t", 0, 15)
 
 
 def test_a_claim_whose_file_is_gone_is_told_and_forgotten_by_who_is_alone(tmp_path: Path) -> None:
     publish(tmp_path, 0, 9).path.unlink()
     with pytest.raises(StorageError, match="which is gone"):
-        claims.finish(tmp_path, "t", 0, 0)
-    lake.sweep(tmp_path)
+        FileLake(tmp_path).finish("t", 0, 0)
+    FileLake(tmp_path).sweep()
     publish(tmp_path, 0, 4)
     assert offsets(tmp_path) == list(range(5))
 

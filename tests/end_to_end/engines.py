@@ -65,7 +65,7 @@ def compared(settings: Settings, files: Path) -> dict[str, Any]:
 def beside(folder: Path, pieces: int, memory: str) -> dict[str, Any]:
     """Times of both from nothing, the worker's death included, and how their levels differ."""
     settings = Settings(home=folder / "home", estimate=EstimateSettings(memory=memory))
-    synthetic_lake.write(settings.lake, definitions(settings).framework, pieces // 100, pieces)
+    synthetic_lake.write(settings.lake_folder, definitions(settings).framework, pieces // 100, pieces)
     times = {"duckdb": _seconds(lambda: estimate(settings))}
     cluster = Cluster(folder / "cluster", memory=memory.removesuffix("B").lower())
     try:

@@ -17,8 +17,7 @@ from uuid import UUID
 import orjson
 import pyarrow.parquet as pq
 
-from connectors import lake
-from flows.opening import event_log, topics
+from flows.opening import event_log, lake_of, topics
 from flows.settings import EventLogSettings, LandSettings, Settings
 from schemas.records import STATEMENTS, Record
 from tests.broker import Broker
@@ -64,7 +63,7 @@ def lander(settings: Settings) -> subprocess.Popen[bytes]:
 def landed_once(settings: Settings, ids: list[str]) -> int:
     """How many landed, which are those that were sent, each once."""
     landed = []
-    for file in lake.published(settings.lake):
+    for file in lake_of(settings).published():
         landed += pq.read_table(file.path, columns=["statement_id"])["statement_id"].to_pylist()
     assert len(landed) == len(set(landed)), f"{len(landed) - len(set(landed))} statements landed twice"
     assert set(landed) == set(ids), f"{len(set(ids) - set(landed))} statements were lost"
@@ -80,18 +79,18 @@ def landed_under_fire(home: Path, statements: int, kills: int, broker: Broker | 
     restarts = {kills // 3, 2 * kills // 3} if broker else set()
     in_the_middle = 0
     for kill in range(kills):
-        before = len(lake.published(settings.lake))
+        before = len(lake_of(settings).published())
         running = lander(settings)
         time.sleep(3.0 + random_bits.random() * 4)
         if kill in restarts and broker:
             broker.kill()
             time.sleep(random_bits.random())
             broker.start()
-        in_the_middle += running.poll() is None and len(lake.published(settings.lake)) > before
+        in_the_middle += running.poll() is None and len(lake_of(settings).published()) > before
         running.send_signal(signal.SIGKILL)
         running.wait()
         if kill == kills // 2:
-            lake.compact(settings.lake)
+            lake_of(settings).compact()
     assert lander(settings).wait() == 0, "the undisturbed landing failed"
     return {"sent": len(ids), "landed": landed_once(settings, ids), "kills": kills, "kills_between_files": in_the_middle,
             "broker_restarts": len(restarts)}  # fmt: skip

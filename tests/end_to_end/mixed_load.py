@@ -24,8 +24,7 @@ from uuid import UUID
 
 import httpx
 
-from connectors import lake
-from flows.opening import event_log, topics
+from flows.opening import event_log, lake_of, topics
 from flows.serve import clients
 from flows.settings import EventLogSettings, Settings
 from tests.broker import Broker
@@ -138,7 +137,9 @@ def under_fire(folder: Path, seconds: float, kafka: bool, seed: int) -> dict[str
     landing.join()
     assert scene.command("land").wait() == 0, "the undisturbed landing failed"
     landed = [
-        one for file in lake.published(scene.settings.lake) for one in lake.read(file)["statement_id"].to_pylist()
+        one
+        for file in lake_of(scene.settings).published()
+        for one in lake_of(scene.settings).read(file)["statement_id"].to_pylist()
     ]
     _kept(scene, told)
     scene.close()

@@ -25,7 +25,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from connectors import lake
+from flows.opening import lake_of
 from tests.end_to_end import soak_scene
 from tests.end_to_end.mixed_load import statement
 from tests.end_to_end.soak_scene import Scene
@@ -160,7 +160,11 @@ def _settled(scene: Scene) -> list[str]:
             env=scene.environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, (command, done.stdout, done.stderr)
-    return [one for file in lake.published(scene.settings.lake) for one in lake.read(file)["statement_id"].to_pylist()]
+    return [
+        one
+        for file in lake_of(scene.settings).published()
+        for one in lake_of(scene.settings).read(file)["statement_id"].to_pylist()
+    ]
 
 
 def _judged(scene: Scene, seen: Soak, landed: list[str], minutes: float) -> dict[str, Any]:

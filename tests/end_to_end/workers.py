@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from connectors import lake
+from flows.opening import lake_of
 from flows.settings import EventLogSettings, LandSettings, Settings
 from tests.broker import Broker
 from tests.end_to_end.kills import landed_once, lander, sent
@@ -60,7 +60,7 @@ def landed_under_faults(folder: Path, statements: int, workers: int, faults: int
 
 
 def _landed(settings: Settings) -> int:
-    return sum(file.last - file.first + 1 for file in lake.published(settings.lake))
+    return sum(file.last - file.first + 1 for file in lake_of(settings).published())
 
 
 def throughput(folder: Path, statements: int) -> list[dict[str, float]]:

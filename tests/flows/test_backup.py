@@ -9,8 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from connectors import lake
-from flows.opening import event_log
+from flows.opening import event_log, lake_of
 from schemas.records import STATEMENTS, Record
 from tests.home import GOOD, Home
 from tests.receiver import Server, statement
@@ -94,12 +93,12 @@ def test_verify_finds_what_is_wrong(home: Home) -> None:
     home("ingest", "-", stdin=b'{"actor": 1}')
     home("land", PROFICIO_LAND__MAX_REJECT_SHARE="1")
     home("verify", "--no-rebuild")
-    file = next(one for one in lake.published(home.settings.lake) if one.last - one.first == 19)
-    rows = lake.read(file)
-    with lake.replacing(home.settings.lake, file) as writer:
+    file = next(one for one in lake_of(home.settings).published() if one.last - one.first == 19)
+    rows = lake_of(home.settings).read(file)
+    with lake_of(home.settings).replacing(file) as writer:
         writer.write_table(rows.slice(1))
     assert "1 wrong: xapi.statements-" in home("verify", "--no-rebuild", expect=6)
-    with lake.replacing(home.settings.lake, file) as writer:
+    with lake_of(home.settings).replacing(file) as writer:
         writer.write_table(rows)
         writer.write_table(rows.slice(0, 1))
     assert "holds an offset twice" in home("verify", "--no-rebuild", expect=6)

@@ -12,7 +12,8 @@ import pytest
 import yaml
 from kafka import KafkaAdminClient
 
-from connectors import lake, warehouse
+from connectors import warehouse
+from flows.opening import lake_of
 from schemas.records import LEVELS, REJECTED, STATEMENTS
 from tests import disk
 from tests.broker import Broker
@@ -203,7 +204,7 @@ def test_a_missing_topic_is_told(home: Home, broker: Broker) -> None:
 def test_a_damaged_file_in_the_lake_is_named_and_nothing_is_lost(home: Home) -> None:
     home("ingest", "-", stdin=json.dumps(GOOD).encode())
     home("land")
-    file = lake.published(home.settings.lake)[0].path
+    file = lake_of(home.settings).published()[0].path
     whole = file.read_bytes()
     file.write_bytes(whole[:-30])
     assert file.name in home("estimate", expect=7)
@@ -226,10 +227,10 @@ def test_a_full_disk_stops_in_time_and_loses_nothing(home: Home, tmp_path: Path)
         for n in range(6000)
     )
     home("ingest", "-", stdin=lines)
-    with disk.mounted(home.settings.lake, "size=2m"):
+    with disk.mounted(home.settings.lake_folder, "size=2m"):
         assert "No space left" in home("land", expect=7)
-        assert not list(home.settings.lake.rglob("*.tmp"))
-        disk.resize(home.settings.lake, "100m")
+        assert not list(home.settings.lake_folder.rglob("*.tmp"))
+        disk.resize(home.settings.lake_folder, "100m")
         home("land")
         rows = [row["statement_id"] for row in home.rows()]
         assert len(rows) == len(set(rows)) == 6000
@@ -251,7 +252,7 @@ def test_where_dbt_finds_no_room_is_told_and_made_good(home: Home) -> None:
 @pytest.mark.skipif(not disk.CAN_MOUNT, reason="mounting needs root")
 def test_a_read_only_lake_is_told(home: Home) -> None:
     home("ingest", "-", stdin=json.dumps(GOOD).encode())
-    with disk.mounted(home.settings.lake, "size=2m,ro"):
+    with disk.mounted(home.settings.lake_folder, "size=2m,ro"):
         assert "cannot be written" in home("land", expect=7)
     home("land")
     assert len(home.rows()) == 1

@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from connectors import lake, warehouse
+from connectors import warehouse
 from connectors.dbt import DbtProject
 from flows.dead_letters import dead_letters
 from flows.estimate import estimate
 from flows.land import land
-from flows.opening import definitions, event_log, identities
+from flows.opening import definitions, event_log, identities, lake_of
 from schemas.records import STATEMENTS, Record
 from tests.graded import CALIBRATION, COMPETENCIES, PARAMETERS, answered, pieces_of, voiding
 from tests.pipeline import Pipeline
@@ -76,10 +76,12 @@ def test_levels_are_a_function_of_the_set_of_statements(
     for number, part in enumerate(parts):
         pipeline.take(part)
         if compacted and number % 2:
-            lake.compact(pipeline.settings.lake)
+            lake_of(pipeline.settings).compact()
     statements = [one for part in parts for one in part]
     landed = [
-        one for file in lake.published(pipeline.settings.lake) for one in lake.read(file)["statement_id"].to_pylist()
+        one
+        for file in lake_of(pipeline.settings).published()
+        for one in lake_of(pipeline.settings).read(file)["statement_id"].to_pylist()
     ]
     assert sorted(landed) == sorted(one["id"] for one in statements)
     incremental = pipeline.levels()
@@ -151,7 +153,7 @@ def test_a_run_that_broke_off_is_taken_up_by_the_next(pipeline: Pipeline) -> Non
         log.append(STATEMENTS, [Record("k", orjson.dumps(one), {"source": "t"}) for one in second])
         land(pipeline.settings, log)
     warehouse.begin_load(
-        pipeline.settings.warehouse, pipeline.settings.lake, pipeline.project.digest, identities(pipeline.settings)
+        pipeline.settings.warehouse, lake_of(pipeline.settings), pipeline.project.digest, identities(pipeline.settings)
     )
     pipeline.project.invoke("run", "--select", "+int_competency_states")  # and no further: the run breaks off here
     third = [answered(200, 1, "ethics-bias", 2, 1, 50)]

@@ -10,13 +10,12 @@ import orjson
 import pyarrow.parquet as pq
 import pytest
 
-from connectors import lake
 from connectors.event_log import EventLog
 from connectors.event_log.kafka import KafkaEventLog
 from flows.backlog import backlog
 from flows.dead_letters import DeadLetter, dead_letters, replay, rising
 from flows.land import Landed, land
-from flows.opening import event_log, repairs
+from flows.opening import event_log, lake_of, repairs
 from flows.settings import LandSettings, Settings
 from schemas.errors import QualityError, StorageError
 from schemas.records import STATEMENTS, Record, StoredRecord, Topic
@@ -45,7 +44,11 @@ def put(settings: Settings, *values: bytes | dict[str, Any]) -> None:
 
 
 def ids(settings: Settings) -> list[str]:
-    return [one for file in lake.published(settings.lake) for one in lake.read(file)["statement_id"].to_pylist()]
+    return [
+        one
+        for file in lake_of(settings).published()
+        for one in lake_of(settings).read(file)["statement_id"].to_pylist()
+    ]
 
 
 def test_what_waits_is_landed_once(settings: Settings) -> None:
@@ -107,7 +110,7 @@ def test_files_stand_under_the_day_their_records_were_received(settings: Setting
             datetime(2026, 1, 1, tzinfo=UTC),
         ]
         land(settings, _Dated(log, [int(day.timestamp() * 1000) for day in days]))
-    files = lake.published(settings.lake)
+    files = lake_of(settings).published()
     by_partition = {file.partition for file in files}
     assert sum(pq.read_metadata(file.path).num_rows for file in files) == 4
     for partition in by_partition:

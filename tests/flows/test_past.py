@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from connectors import lake
+from flows.opening import lake_of
 from tests.home import GOOD, Home
 
 FIRST, SECOND = "2026-09-05", "2026-09-12"
@@ -28,7 +28,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
         ]
         one("ingest", "-", stdin="\n".join(json.dumps(line) for line in lines).encode())
         one("land")
-        (file,) = [file for file in lake.published(one.settings.lake) if str(file.day) not in (FIRST, SECOND)]
+        (file,) = [file for file in lake_of(one.settings).published() if str(file.day) not in (FIRST, SECOND)]
         target = file.path.parent.parent / f"received={day}" / file.path.name
         target.parent.mkdir()
         file.path.rename(target)

@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from connectors import lake
+from connectors.lake.files import FileLake
 from flows.dead_letters import dead_letters
 from flows.land import land
-from flows.opening import event_log
+from flows.opening import event_log, lake_of
 from flows.replay import Replayed, migrate, replay_lake, replay_log
 from flows.settings import LandSettings, Settings
 from schemas.errors import QualityError, StorageError
@@ -27,7 +28,7 @@ def put(settings: Settings, values: list[bytes]) -> None:
 
 
 def rows(settings: Settings) -> list[dict[str, Any]]:
-    found = [row for file in lake.published(settings.lake) for row in lake.read(file).to_pylist()]
+    found = [row for file in lake_of(settings).published() for row in lake_of(settings).read(file).to_pylist()]
     return sorted(found, key=lambda row: (row["log_partition"], row["log_offset"]))
 
 
@@ -77,11 +78,11 @@ def test_a_replay_that_would_refuse_too_much_leaves_the_file_as_it_was(settings:
 
 def as_version(settings: Settings, version: int, without: tuple[str, ...] = ()) -> None:
     """Make the lake's files what a proficio of that version would have written."""
-    for file in lake.published(settings.lake):
-        table = lake.read(file).drop_columns(list(without))
+    for file in lake_of(settings).published():
+        table = lake_of(settings).read(file).drop_columns(list(without))
         metadata = {**(table.schema.metadata or {}), b"proficio.version": str(version).encode()}
         pq.write_table(table.replace_schema_metadata(metadata), file.path)
-    (settings.lake / "state.json").unlink()
+    (settings.lake_folder / "state.json").unlink()
 
 
 def test_an_older_lake_is_migrated_before_it_is_landed_into(home: Home) -> None:
@@ -92,10 +93,10 @@ def test_an_older_lake_is_migrated_before_it_is_landed_into(home: Home) -> None:
     home("estimate")
     before = rows(settings)
     as_version(settings, 0, without=("activity_description", "team_id", "interaction_type"))
-    assert "team_id" not in pq.read_schema(lake.published(settings.lake)[0].path).names
+    assert "team_id" not in pq.read_schema(lake_of(settings).published()[0].path).names
     home("land")
     assert rows(settings) == before
-    assert {lake.version(file) for file in lake.published(settings.lake)} == {VERSION}
+    assert {lake_of(settings).version(file) for file in lake_of(settings).published()} == {VERSION}
     assert json.loads(home("estimate", "--json"))["full_refresh"]
     with event_log(settings) as log:
         assert migrate(settings, log) == Replayed()
@@ -110,7 +111,7 @@ def test_killed_between_files_a_replay_begins_again(home: Home) -> None:
         put(settings, [orjson.dumps({**GOOD, "object": {"id": f"https://e.org/{part}-{n}"}}) for n in range(300)])
         land(settings)
     before = rows(settings)
-    inodes = {file.path: file.path.stat().st_ino for file in lake.published(settings.lake)}
+    inodes = {file.path: file.path.stat().st_ino for file in lake_of(settings).published()}
     running = home.start("replay", "--from-lake")
     while all(path.stat().st_ino == inode for path, inode in inodes.items()):
         assert running.poll() is None
@@ -122,7 +123,7 @@ def test_killed_between_files_a_replay_begins_again(home: Home) -> None:
     told = json.loads(home("replay", "--from-lake", "--json"))
     assert (told["rows"], told["rejected"]) == (len(before), 0)
     assert rows(settings) == before
-    assert not list(settings.lake.rglob("*.tmp"))
+    assert not list(settings.lake_folder.rglob("*.tmp"))
 
 
 def test_what_to_replay_from_must_be_said(home: Home) -> None:
@@ -142,6 +143,6 @@ def test_levels_are_the_same_after_a_replay(home: Home) -> None:
 
 
 def test_state_that_was_never_noted_is_that_of_a_new_lake(tmp_path: Path) -> None:
-    assert lake.state(tmp_path) == lake.State(0, 0)
-    lake.note_state(tmp_path, lake.State(1, 2))
-    assert lake.state(tmp_path) == lake.State(1, 2)
+    assert FileLake(tmp_path).state() == lake.State(0, 0)
+    FileLake(tmp_path).note_state(lake.State(1, 2))
+    assert FileLake(tmp_path).state() == lake.State(1, 2)

@@ -5,9 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 
-from connectors import lake
 from connectors.event_log.sqlite import SqliteEventLog
-from flows.opening import event_log
+from flows.opening import event_log, lake_of
 from flows.retention import expire
 from flows.settings import RetentionSettings, Settings
 from schemas.records import STATEMENTS, Record
@@ -43,5 +42,5 @@ def test_statements_go_by_the_rule_of_their_source(home: Home) -> None:
     assert "1 entries, unaltered" in home("audit", "verify")
     assert expire(settings, now=moment + timedelta(days=500)).statements == 3
     assert home.rows() == []
-    assert len(lake.published(settings.lake)) > 0  # the names go on saying what was landed
+    assert len(lake_of(settings).published()) > 0  # the names go on saying what was landed
     assert "0 statements landed" in home("land")

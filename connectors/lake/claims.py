@@ -12,13 +12,10 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from connectors.lake import Fenced
 from schemas.errors import StorageError
 
 _FOLDER = "claims"
-
-
-class Fenced(Exception):
-    """Another worker has gone on from there."""
 
 
 def claim(lake: Path, topic: str, partition: int, follows: int, ready: Path, target: Path) -> None:

@@ -1,0 +1,163 @@
+"""The lake: Parquet files of statements, each with the range of log offsets that it accounts for.
+
+Where they stand is a folder (`files`) or a bucket of an object store (`objects`); what is asked of either is `Lake`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas.errors import StorageError
+
+COMPACT_BELOW = 64 << 20  # files smaller than this are worth merging, bytes
+_ROWS = 20_000  # held in memory at once
+
+
+class LakeFile(NamedTuple):
+    """One published file and the offsets, first to last inclusive, that it accounts for; its bytes.
+
+    `path` is where it stands, or will once `Lake.local` brought it.
+    """
+
+    topic: str
+    partition: int
+    first: int
+    last: int
+    day: date
+    path: Path
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class State:
+    """What is known of the whole lake: the schema version that all its files have, how often files were written anew."""
+
+    version: int = 0
+    rewrites: int = 0
+
+
+class Fenced(Exception):
+    """Another worker has gone on from there."""
+
+
+class Lake(ABC):
+    """What landing, estimating and keeping ask of a lake. Its text says where it is."""
+
+    @abstractmethod
+    def published(self) -> list[LakeFile]:
+        """The files that count, in log order: of each partition one chain without overlaps."""
+
+    @abstractmethod
+    def publish(
+        self, table: pa.Table, topic: str, partition: int, first: int, last: int, day: date, follows: int | None = None
+    ) -> LakeFile:
+        """Write a table as one file, wholly or not at all, that goes on from offset `follows`, which is `first` but where
+        records between expired. Fenced where another worker went on from there.
+        """
+
+    @abstractmethod
+    def finish(self, topic: str, partition: int, follows: int) -> bool:
+        """Publish what a killed worker left ready to go on from an offset; whether there was such."""
+
+    @abstractmethod
+    def local(self, file: LakeFile) -> Path:
+        """A file on this machine's disk with what a file of the lake holds."""
+
+    @abstractmethod
+    def replacing(self, file: LakeFile) -> AbstractContextManager[pq.ParquetWriter]:
+        """Write a file anew: what is written takes its place, wholly or not at all."""
+
+    @abstractmethod
+    def state(self) -> State:
+        """The state of the lake; version 0 where nobody has looked yet."""
+
+    @abstractmethod
+    def note_state(self, now: State) -> None:
+        """Keep the lake's state."""
+
+    @abstractmethod
+    def sweep(self) -> int:
+        """Finish or remove what killed processes left; how many files were removed. For who has the lake alone."""
+
+    @abstractmethod
+    def compact(self, below: int = COMPACT_BELOW) -> tuple[int, int]:
+        """Merge neighbouring small files of one day and partition; how many went in, how many came out."""
+
+    @abstractmethod
+    def locked(self) -> AbstractContextManager[None]:
+        """Hold the lake for writing, alone. UnavailableError when another process does."""
+
+    @abstractmethod
+    def tried(self) -> AbstractContextManager[bool]:
+        """Whether the lake was free, and is held now, alone."""
+
+    @abstractmethod
+    def shared(self) -> AbstractContextManager[None]:
+        """Hold the lake for landing beside others that land; waits for who has it alone."""
+
+    @abstractmethod
+    def reading(self) -> AbstractContextManager[None]:
+        """Keep every file that stands now from being removed while it is read. Landing goes on beside it."""
+
+    def read(self, file: LakeFile) -> pa.Table:
+        """The rows of a file. StorageError, naming the file, where it is damaged."""
+        path = self.local(file)
+        with readable(path):
+            return pq.ParquetFile(path).read()
+
+    def batches(self, file: LakeFile) -> Iterator[pa.RecordBatch]:
+        """The rows of a file, in bounded memory. StorageError, naming the file, where it is damaged."""
+        path = self.local(file)
+        with readable(path), pq.ParquetFile(path) as parquet:
+            yield from parquet.iter_batches(batch_size=_ROWS)
+
+    def version(self, file: LakeFile) -> int:
+        """The version of the schema that a file was written with."""
+        path = self.local(file)
+        with readable(path):
+            return int((pq.read_schema(path).metadata or {}).get(b"proficio.version", 0))
+
+
+def next_offsets(files: Iterable[LakeFile], topic: str) -> dict[int, int]:
+    """For each partition of a topic that has landed files, the first offset not landed yet."""
+    ends: dict[int, int] = {}
+    for file in files:
+        if file.topic == topic:
+            ends[file.partition] = max(ends.get(file.partition, 0), file.last + 1)
+    return ends
+
+
+def name_of(topic: str, partition: int, first: int, last: int, day: date, token: str = "") -> str:
+    """The name of a file by what it holds; `token` tells apart what several may write for one place."""
+    return f"received={day.isoformat()}/{topic}-{partition}-{first:020d}-{last:020d}{token}.parquet"
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn the errors of a damaged Parquet file into a StorageError that names it."""
+    try:
+        yield
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
+        raise StorageError(
+            f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}",
+            "Move the file away; landing then writes its offsets again from the event log.",
+        ) from error
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn the errors of a full or read-only disk into a StorageError."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"{path} cannot be written: {error.strerror or error}.",
+            "Make room or make the folder writable, then run the command again: nothing was lost.",
+        ) from error

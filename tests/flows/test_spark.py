@@ -124,8 +124,11 @@ def test_new_evidence_rewrites_the_buckets_of_its_people_alone(
         assert len(before) > 10
         changed = [bucket for bucket in before | after[table] if before.get(bucket) != after[table].get(bucket)]
         assert 0 < len(changed) <= 2, f"{table}: two people's evidence changed, and the buckets {changed} were written"
+    told_of = home("levels", "learner0007@example.org", "--json", "--target", "spark", **told(SPARK()))
+    assert len({json.loads(line)["competency"] for line in told_of.splitlines()}) == 14
 
 
+@pytest.mark.slow
 def test_marts_and_levels_are_told_from_it(home: Home) -> None:
     """What it publishes has the types and, but for what is counted from now, the values of what DuckDB does."""
     home("estimate", "--daily")

@@ -10,21 +10,24 @@ from pathlib import Path
 
 import httpx
 
+from connectors.spark.session import ICEBERG
 from flows.settings import SparkSettings
 from tests.broker import free_port
 
-_POM = Path(__file__).parent.parent / "infra" / "spark" / "pom.xml"
+_LIBS = Path(__file__).parent.parent / ".proficio" / "spark-jars"
+_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
 _FETCHING = Path(tempfile.gettempdir()) / "proficio-test-spark.lock"
 
 
 def jars() -> str:
     """What Spark needs beyond its package, fetched once by Maven."""
-    libs = _POM.parent / "target" / "libs"
     with _FETCHING.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not libs.is_dir():
-            subprocess.run(["mvn", "-q", "-B", "-f", str(_POM), "package"], check=True)
-    return ",".join(str(jar) for jar in sorted(libs.glob("*.jar")))
+        if not list(_LIBS.glob("*.jar")):
+            subprocess.run(
+                ["mvn", "-q", "-B", _COPY, f"-Dartifact={ICEBERG}", f"-DoutputDirectory={_LIBS}"], check=True
+            )
+    return ",".join(str(jar) for jar in sorted(_LIBS.glob("*.jar")))
 
 
 def settings(master: str = "local[2]", **more: str) -> SparkSettings:

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from connectors import spark
 from connectors.publication import IDENTIFYING
+from connectors.spark.warehouse import rows
 from flows.opening import definitions
 from flows.publish import MARTS
 from tests import spark_cluster
@@ -71,7 +71,7 @@ def looked_at(home: Home) -> dict[str, dict[int, set[str]]]:
         session.table("mart_levels").write.mode("overwrite").parquet(str(levels))
         for table in ("int_evidence", "int_competency_states", "int_estimates"):
             query = f"select file_path, partition.person_key_bucket as bucket from main.{table}.files"
-            for row in spark.rows(session, query):
+            for row in rows(session, query):
                 files.setdefault(table, {}).setdefault(row["bucket"], set()).add(row["file_path"])
     found = compared(settings, levels)
     assert found["rows"] > 0

@@ -1,6 +1,6 @@
 """The warehouse: one DuckDB file that dbt writes. Here: what stands around a dbt run, and nothing of the models."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from connectors import lake
 from connectors.locks import locked
@@ -53,6 +52,14 @@ class Load:
     full_refresh: bool
     relinked: int = 0
 
+    @property
+    def ends(self) -> dict[tuple[str, int], int]:
+        """For each topic and partition of its files, the offset behind the last one."""
+        ends: dict[tuple[str, int], int] = {}
+        for file in self.files:
+            ends[file.topic, file.partition] = max(ends.get((file.topic, file.partition), 0), file.last + 1)
+        return ends
+
 
 def begin_load(
     warehouse: Path, lake_folder: Path, digest: str, identities: Identities, full_refresh: bool = False
@@ -77,12 +84,7 @@ def begin_load(
             (topic, partition): offset
             for topic, partition, offset in connection.execute("from lake.offsets").fetchall()
         }
-        files = tuple(
-            file for file in lake.published(lake_folder) if file.last >= taken.get((file.topic, file.partition), 0)
-        )
-        for file in files:
-            with lake.readable(file.path):
-                pq.read_metadata(file.path)
+        files = new_files(lake_folder, taken)
         connection.execute("update lake.progress set load_id = load_id + 1")
         connection.execute(f"create or replace view lake.statements as {_statements(files)}")
         load_id, finished = connection.execute("select load_id, finished_load_id from lake.progress").fetchone() or (
@@ -95,6 +97,16 @@ def begin_load(
         _assign(connection, [account for (account,) in connection.execute(_NEW_ACCOUNTS).fetchall()], identities)
         moved = connection.execute(_MOVED).fetchone() or (0,)
     return Load(load_id, finished, files, full, moved[0])
+
+
+def new_files(lake_folder: Path, taken: Mapping[tuple[str, int], int]) -> tuple[lake.LakeFile, ...]:
+    """The files of the lake that hold offsets from those of `taken` on, each looked into: StorageError for a damaged one."""
+    files = tuple(
+        file for file in lake.published(lake_folder) if file.last >= taken.get((file.topic, file.partition), 0)
+    )
+    for file in files:
+        lake.version(file)
+    return files
 
 
 _NEW_ACCOUNTS = """
@@ -157,9 +169,7 @@ def finish_load(warehouse: Path, load: Load, digest: str, identities: Identities
     With `vacuum` the checkpoint at closing also rewrites row groups that deletions thinned out, which may take longer
     than a load; at all other times it is left out.
     """
-    ends: dict[tuple[str, int], int] = {}
-    for file in load.files:
-        ends[file.topic, file.partition] = max(ends.get((file.topic, file.partition), 0), file.last + 1)
+    ends = load.ends
     with connected(warehouse) as connection:
         connection.execute("begin")
         if ends:

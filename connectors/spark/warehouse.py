@@ -9,7 +9,7 @@ from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
 from connectors import lake, publication
-from connectors.warehouse import Load, newest_letters
+from connectors.warehouse import Load, new_files, newest_letters
 from schemas.errors import InputError
 from schemas.lake import STATEMENTS
 from schemas.records import StoredRecord
@@ -53,11 +53,7 @@ def begin_load(
     finished = 0 if full else before["finished_load_id"]
     session.sql("delete from lake.offsets where load_id > ?", args=[finished])
     taken = {(row.topic, row.log_partition): row.next_offset for row in session.sql(_TAKEN).collect()}
-    files = tuple(
-        file for file in lake.published(lake_folder) if file.last >= taken.get((file.topic, file.partition), 0)
-    )
-    for file in files:
-        lake.version(file)  # tells of a damaged one by its name
+    files = new_files(lake_folder, taken)
     load_id = before["load_id"] + 1
     _note_progress(session, {**before, "load_id": load_id, "finished_load_id": finished})
     _landed(session, files, taken, load_id).createOrReplaceGlobalTempView("landed")
@@ -73,12 +69,9 @@ def begin_load(
 
 def finish_load(session: "SparkSession", load: Load, digest: str, identities: Identities, vacuum: bool = False) -> None:
     """Note that every model has taken up a load: the next one starts behind it. With `vacuum`, old snapshots go."""
-    ends: dict[tuple[str, int], int] = {}
-    for file in load.files:
-        ends[file.topic, file.partition] = max(ends.get((file.topic, file.partition), 0), file.last + 1)
-    if ends:
-        rows = [(topic, partition, offset, load.load_id) for (topic, partition), offset in ends.items()]
-        _rows(session, rows, "topic string, log_partition int, next_offset bigint, load_id bigint").writeTo(
+    if load.files:
+        ends = [(topic, partition, offset, load.load_id) for (topic, partition), offset in load.ends.items()]
+        _rows(session, ends, "topic string, log_partition int, next_offset bigint, load_id bigint").writeTo(
             "lake.offsets"
         ).append()
     done = {"load_id": load.load_id, "finished_load_id": load.load_id, "completed_load_id": load.load_id}

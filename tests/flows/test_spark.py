@@ -120,6 +120,7 @@ def test_new_evidence_rewrites_the_buckets_of_its_people_alone(
     running.wait()
     assert "with what is new" in home("estimate", "--daily", "--target", "spark", **told(SPARK()))
     after = looked_at(home)
+    assert buckets, "the test before has estimated what this one goes on from"
     for table, before in buckets.items():
         assert len(before) > 10
         changed = [bucket for bucket in before | after[table] if before.get(bucket) != after[table].get(bucket)]

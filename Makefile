@@ -24,6 +24,9 @@ demo: .venv/done ## the whole pipeline on a simulated cohort and a real Git repo
 test: .venv/done ## every test; those on Kafka need Java 17 and Maven
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
+slow: .venv/done ## the tests that make test leaves out for the time they take, and those beside them
+	$(BIN)/pytest tests/flows/test_spark.py -m 'slow or not slow'
+
 lint: .venv/done ## ruff (with bandit's rules), mypy, import-linter, sqlfluff, the licences of what it runs on
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -70,4 +73,4 @@ clean: ## remove the environment, caches and local data
 	rm -rf .venv .proficio .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info infra/*/target bench.json
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help install demo test lint audit format bench kafka superset docs generated messages lock clean
+.PHONY: help install demo test slow lint audit format bench kafka superset docs generated messages lock clean

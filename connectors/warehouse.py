@@ -1,6 +1,7 @@
 """The warehouse: one DuckDB file that dbt writes. Here: what stands around a dbt run, and nothing of the models."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -9,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from connectors import lake
-from connectors.lake import Lake
+from connectors.lake import Lake, LakeFile, storage_errors
 from connectors.locks import locked
 from schemas.errors import InputError, StorageError, UnavailableError
 from schemas.lake import STATEMENTS
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd  # a third of what a command takes to start
 
 MORE_MEMORY = "Let DuckDB use more: estimate.memory, or PROFICIO_ESTIMATE__MEMORY."
+_AT_ONCE = 16  # files that are brought from an object store
 SETUP = """
 create schema if not exists lake;
 create table if not exists lake.offsets (
@@ -50,9 +50,17 @@ class Load:
 
     load_id: int
     finished_load_id: int
-    files: tuple[lake.LakeFile, ...]
+    files: tuple[LakeFile, ...]
     full_refresh: bool
     relinked: int = 0
+
+    @property
+    def ends(self) -> dict[tuple[str, int], int]:
+        """For each topic and partition of its files, the offset behind the last one."""
+        ends: dict[tuple[str, int], int] = {}
+        for file in self.files:
+            ends[file.topic, file.partition] = max(ends.get((file.topic, file.partition), 0), file.last + 1)
+        return ends
 
 
 def begin_load(warehouse: Path, where: Lake, digest: str, identities: Identities, full_refresh: bool = False) -> Load:
@@ -76,13 +84,11 @@ def begin_load(warehouse: Path, where: Lake, digest: str, identities: Identities
             (topic, partition): offset
             for topic, partition, offset in connection.execute("from lake.offsets").fetchall()
         }
-        files = tuple(file for file in where.published() if file.last >= taken.get((file.topic, file.partition), 0))
-        for file in files:
-            path = where.local(file)
-            with lake.readable(path):
-                pq.read_metadata(path)
+        files = new_files(where, taken)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            paths = list(pool.map(where.local, files))
         connection.execute("update lake.progress set load_id = load_id + 1")
-        connection.execute(f"create or replace view lake.statements as {_statements(files)}")
+        connection.execute(f"create or replace view lake.statements as {_statements(paths)}")
         load_id, finished = connection.execute("select load_id, finished_load_id from lake.progress").fetchone() or (
             0,
             0,
@@ -93,6 +99,14 @@ def begin_load(warehouse: Path, where: Lake, digest: str, identities: Identities
         _assign(connection, [account for (account,) in connection.execute(_NEW_ACCOUNTS).fetchall()], identities)
         moved = connection.execute(_MOVED).fetchone() or (0,)
     return Load(load_id, finished, files, full, moved[0])
+
+
+def new_files(where: Lake, taken: Mapping[tuple[str, int], int]) -> tuple[LakeFile, ...]:
+    """The files of the lake that hold offsets from those of `taken` on, each looked into: StorageError for a damaged one."""
+    files = tuple(file for file in where.published() if file.last >= taken.get((file.topic, file.partition), 0))
+    for file in files:
+        where.version(file)
+    return files
 
 
 _NEW_ACCOUNTS = """
@@ -155,9 +169,7 @@ def finish_load(warehouse: Path, load: Load, digest: str, identities: Identities
     With `vacuum` the checkpoint at closing also rewrites row groups that deletions thinned out, which may take longer
     than a load; at all other times it is left out.
     """
-    ends: dict[tuple[str, int], int] = {}
-    for file in load.files:
-        ends[file.topic, file.partition] = max(ends.get((file.topic, file.partition), 0), file.last + 1)
+    ends = load.ends
     with connected(warehouse) as connection:
         connection.execute("begin")
         if ends:
@@ -269,15 +281,15 @@ def alone(warehouse: Path, patience: float = 1800) -> Iterator[None]:
 
     UnavailableError after so many seconds.
     """
-    with lake.storage_errors(warehouse), locked(warehouse.with_suffix(".lock"), patience):
+    with storage_errors(warehouse), locked(warehouse.with_suffix(".lock"), patience):
         yield
 
 
-def _statements(files: Sequence[lake.LakeFile]) -> str:
+def _statements(paths: Sequence[Path]) -> str:
     columns = ", ".join(STATEMENTS.names)
-    if files:
-        paths = ", ".join(f"'{quoted(file.path)}'" for file in files)
-        relation = f"read_parquet([{paths}], hive_partitioning = false)"
+    if paths:
+        listed = ", ".join(f"'{quoted(path)}'" for path in paths)
+        relation = f"read_parquet([{listed}], hive_partitioning = false)"
     else:
         with duckdb.connect() as connection:
             connection.register("empty", STATEMENTS.empty_table())

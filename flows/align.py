@@ -55,7 +55,7 @@ def align_test(settings: Settings, file: Path) -> Trial:
     with tempfile.TemporaryDirectory(prefix="proficio-align-") as folder:
         trial = settings.model_copy(
             update={
-                "home": Path(folder), "event_log": EventLogSettings(), "land": LandSettings(max_reject_share=1.0)
+                "home": Path(folder), "lake": "", "event_log": EventLogSettings(), "land": LandSettings(max_reject_share=1.0)
             }
         )  # fmt: skip
         taken = ingest(trial, file, "file")
@@ -101,8 +101,9 @@ def as_rules(found: list[tuple[dict[str, Any], Suggestion]]) -> str:
 
 def _descriptions(settings: Settings, activities: list[str]) -> dict[str, str]:
     """What the statements say of activities, where they say anything."""
-    with lake_of(settings).reading():
-        files = [lake_of(settings).local(file) for file in lake_of(settings).published()]
+    where = lake_of(settings)
+    with where.reading():
+        files = [where.local(file) for file in where.published()]
         if not files or not activities:
             return {}
         columns = ["activity_id", "activity_description"]

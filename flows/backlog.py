@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from connectors import lake
 from connectors.event_log import EventLog
 from flows.opening import lake_of
 from flows.settings import Settings
@@ -21,7 +20,7 @@ class Waiting(NamedTuple):
 
 def backlog(settings: Settings, log: EventLog, ends: Mapping[int, int] | None = None) -> dict[int, Waiting]:
     """For each partition with records that are not landed, those; with `ends`, of the partitions named and up to there."""
-    starts = lake.next_offsets(lake_of(settings).published(), STATEMENTS)
+    starts = lake_of(settings).ends(STATEMENTS)
     waiting = {}
     for partition, (begin, end) in log.offsets(STATEMENTS).items():
         follows = starts.get(partition, 0)

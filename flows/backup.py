@@ -48,7 +48,7 @@ def backup(settings: Settings, path: Path) -> Backup:
     """Write everything of the data folder that nothing else can make again into one file, and read it through once.
 
     Estimating and publishing wait; landing, receiving and feedback go on. Published marts, mirrors, Prefect's and dbt's files
-    are made again; Kafka has its own ways. InputError where there is such a file.
+    are made again; Kafka and a lake in an object store have their own ways. InputError where there is such a file.
     """
     if path.exists():
         raise InputError(f"{path} is there already.", "Name a file that is not.")
@@ -67,13 +67,8 @@ def backup(settings: Settings, path: Path) -> Backup:
                 written.add_sqlite(home / name, name)
         for file in sorted((home / "attachments").glob("*")):
             written.add(file, str(file.relative_to(home)))
-        with lake_of(settings).reading():
-            for one in lake_of(settings).published():
-                written.add(lake_of(settings).local(one), str(one.path.relative_to(home)))
-            if (settings.lake_folder / "state.json").exists():
-                written.add(
-                    settings.lake_folder / "state.json", str((settings.lake_folder / "state.json").relative_to(home))
-                )
+        if not settings.lake:
+            _add_lake(written, settings)
         if (home / "events.db").exists():
             written.add_sqlite(home / "events.db", "events.db")
     told = archive.check(path)
@@ -110,6 +105,15 @@ def restore(settings: Settings, path: Path, erased_since: Path | None = None) ->
             if register.holds(account):
                 again += erase(settings, person_of(settings, account)).statements > 0
     return again
+
+
+def _add_lake(written: archive.Archive, settings: Settings) -> None:
+    where = lake_of(settings)
+    with where.reading():
+        paths = [where.local(file) for file in where.published()]
+        state = settings.lake_folder / "state.json"
+        for path in [*paths, state] if state.exists() else paths:
+            written.add(path, str(path.relative_to(settings.home)))
 
 
 def _add_duckdb(written: archive.Archive, path: Path) -> None:

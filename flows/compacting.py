@@ -16,6 +16,7 @@ class Compacted:
 
 def compact(settings: Settings) -> Compacted:
     """Merge small files. UnavailableError while something lands."""
-    with lake_of(settings).locked():
-        lake_of(settings).sweep()
-        return Compacted(*lake_of(settings).compact())
+    lake = lake_of(settings)
+    with lake.locked():
+        lake.sweep()
+        return Compacted(*lake.compact())

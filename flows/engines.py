@@ -45,22 +45,23 @@ def engine(settings: Settings, target: Target) -> Iterator[Engine]:
                 lambda folder, marts, _: publication.stage(settings.warehouse, folder, marts, settings.estimate.memory),
             )
             return
-        from connectors import spark
+        from connectors.spark import session as sessions
+        from connectors.spark import warehouse as tables
 
         def stage(folder: Path, marts: Sequence[str], query_of: Callable[[str], str]) -> dict[str, int]:
-            queries = {mart: query_of(mart) if mart in spark.NO_VIEW else f"table {mart}" for mart in marts}
-            return spark.stage(session, folder, queries, settings.estimate.memory)
+            queries = {mart: query_of(mart) if mart in tables.NO_VIEW else f"table {mart}" for mart in marts}
+            return tables.stage(session, folder, queries, settings.estimate.memory)
 
         chosen = settings.spark
-        with spark.session(chosen.master, settings.spark_home, settings.estimate.memory, chosen.conf) as session:
+        with sessions.session(chosen.master, settings.spark_home, settings.estimate.memory, chosen.conf) as session:
             yield Engine(
-                partial(spark.begin_load, session, lake_of(settings)),
-                partial(spark.finish_load, session),
-                partial(spark.rows, session),
-                partial(spark.rejected_offsets, session),
-                partial(spark.note_rejected, session),
+                partial(tables.begin_load, session, lake_of(settings)),
+                partial(tables.finish_load, session),
+                partial(tables.rows, session),
+                partial(tables.rejected_offsets, session),
+                partial(tables.note_rejected, session),
                 stage,
-                spark.NO_VIEW,
+                tables.NO_VIEW,
             )
 
 

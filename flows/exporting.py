@@ -100,8 +100,9 @@ def _statements(
 
 def _found(settings: Settings, log: EventLog, search: re.Pattern[str]) -> Iterator[Statement]:
     """Statements of the lake, and of the event log behind it, that a pattern finds something in."""
-    for file in lake_of(settings).published():
-        rows = lake_of(settings).read(file).select(["statement"])
+    where = lake_of(settings)
+    for file in where.published():
+        rows = where.read(file, ["statement"])
         for text in rows.filter(matching(rows, search))["statement"].to_pylist():
             yield orjson.loads(text)
     for partition, (_, first, end) in backlog(settings, log).items():

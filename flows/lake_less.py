@@ -30,20 +30,22 @@ def take_out(
     The log is cleared first and at once: killed in between, the lake still says which records they are.
     UnavailableError while something lands.
     """
-    with lake_of(settings).locked():
+    where = lake_of(settings)
+    with where.locked():
         touched: list[lake.LakeFile] = []
         records: list[StoredRecord] = []
-        for file in lake_of(settings).published():
+        for file in where.published():
             if before is None or file.day < before:
-                left = left_in(lake_of(settings).read(file))
+                left = left_in(where.read(file))
                 if left.gone or left.changed:
                     touched.append(file)
                     records += records_of(left)
         log.forget(STATEMENTS, records)
         gone = changed = 0
         for file in touched:
-            left = left_in(lake_of(settings).read(file))
-            with lake_of(settings).replacing(file) as writer:
+            left = left_in(where.read(file))
+            with where.replacing(file) as writer:
                 writer.write_table(left.table)
             gone, changed = gone + len(left.gone), changed + len(left.changed)
+        where.sweep(at_once=True)  # what merged files were made of, and what was never published, has the same rows
     return Taken(gone, changed)

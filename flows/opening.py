@@ -195,11 +195,17 @@ def _text(path: Path, setting: str) -> str:
         raise SettingsError(f"{setting}: {path} cannot be read: {reason}.", "Check the path and its rights.") from None
 
 
-@lru_cache
-def _lake(folder: Path) -> Lake:
-    return FileLake(folder)
-
-
 def lake_of(settings: Settings) -> Lake:
-    """The lake of statements."""
-    return _lake(settings.lake_folder)
+    """The lake of statements: a folder, or a place in an object store."""
+    return _lake(settings.lake, frozenset(settings.lake_options.items()), settings.lake_folder)
+
+
+@lru_cache
+def _lake(url: str, options: frozenset[tuple[str, str]], folder: Path) -> Lake:
+    """One for all threads of a process, for it keeps what it knows of a store. Only the kind that is used is imported."""
+    if not url:
+        return FileLake(folder)
+    from connectors.lake.objects import ObjectLake
+    from connectors.lake.stores import store_of
+
+    return ObjectLake(store_of(url, dict(options)), url, folder)

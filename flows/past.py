@@ -31,7 +31,7 @@ def past(settings: Settings, day: date, folder: Path, log: EventLog | None = Non
         raise InputError(f"Nothing had been received by {day}.", "Give a later day.")
     work = folder.with_name(f".{folder.name}.part")
     rmtree(work, ignore_errors=True)
-    own = settings.model_copy(update={"home": work / "home"})
+    own = settings.model_copy(update={"home": work / "home", "lake": ""})
     try:
         with storage_errors(work), lake_of(settings).reading():
             _take_over(settings, own, files)
@@ -50,7 +50,7 @@ def past(settings: Settings, day: date, folder: Path, log: EventLog | None = Non
 def _take_over(settings: Settings, own: Settings, files: list[lake.LakeFile]) -> None:
     """The files of the lake by links, and what persons and parameters come from."""
     for file in files:
-        target = own.lake_folder / file.path.relative_to(settings.lake_folder)
+        target = own.lake_folder / lake.name_of(*file[:5])
         target.parent.mkdir(parents=True, exist_ok=True)
         target.symlink_to(lake_of(settings).local(file).resolve())
     if (settings.home / "person.key").exists():

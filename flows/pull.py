@@ -19,7 +19,8 @@ from connectors.sources.moodle import Moodle
 from flows.cursors import noted, read_cursor, state, write_cursor
 from flows.dead_letters import record_of
 from flows.opening import event_log, secret
-from flows.settings import GitHubSettings, GitSettings, Settings, SourcesSettings
+from flows.settings import Settings
+from flows.source_settings import GitHubSettings, GitSettings, SourcesSettings
 from schemas.errors import ProficioError, SettingsError
 from schemas.records import REJECTED, STATEMENTS, Record
 from schemas.xapi import Statement, parse_timestamp

@@ -38,9 +38,10 @@ def replay_log(settings: Settings, log: EventLog, progress: Progress = lambda co
 
     StorageError, before anything is touched, where the log does not hold all of them any more.
     """
-    with lake_of(settings).locked():
-        lake_of(settings).sweep()
-        files = lake_of(settings).published()
+    where = lake_of(settings)
+    with where.locked():
+        where.sweep()
+        files = where.published()
         held = log.offsets(STATEMENTS)
         for file in files:
             begin, end = held.get(file.partition, (0, 0))
@@ -62,11 +63,11 @@ def replay_log(settings: Settings, log: EventLog, progress: Progress = lambda co
 
 def replay_lake(settings: Settings, log: EventLog, progress: Progress = lambda count: None) -> Replayed:
     """Judge and project every statement of the lake once more. Safe to kill, and to begin again."""
-    with lake_of(settings).locked():
-        lake_of(settings).sweep()
-        return _rewrite(settings, log, lake_of(settings).published(), partial(_received, lake_of(settings)), progress)[
-            0
-        ]
+    where = lake_of(settings)
+    with where.locked():
+        where.sweep()
+        done, _ = _rewrite(settings, log, where.published(), partial(_received, where), progress)
+    return done
 
 
 def migrate(settings: Settings, log: EventLog) -> Replayed:
@@ -75,22 +76,21 @@ def migrate(settings: Settings, log: EventLog) -> Replayed:
     Whole statements are kept, so that a later version's columns can be filled for what came before it. StorageError for
     files of a newer version.
     """
-    known = lake_of(settings).state()
-    if known.version == VERSION:
+    where = lake_of(settings)
+    if where.state().version == VERSION:
         return Replayed()
-    files = lake_of(settings).published()
-    versions = {file: lake_of(settings).version(file) for file in files}
+    versions = {file: where.version(file) for file in where.published()}
     newer = next((file for file, version in versions.items() if version > VERSION), None)
     if newer:
         raise StorageError(
-            f"{newer.path} has version {versions[newer]} of the lake's schema; this proficio knows {VERSION}.",
+            f"{where.address(newer)} has version {versions[newer]} of the lake's schema; this proficio knows {VERSION}.",
             "Install the newer proficio again.",
         )
-    older = [file for file in files if versions[file] < VERSION]
-    done, _ = _rewrite(settings, log, older, partial(_received, lake_of(settings)), lambda count: None)
+    older = [file for file, version in versions.items() if version < VERSION]
+    done, _ = _rewrite(settings, log, older, partial(_received, where), lambda count: None)
     if done.files:
         logger().warning("The lake was migrated to version %d of its schema: %d files.", VERSION, done.files)
-    lake_of(settings).note_state(replace(lake_of(settings).state(), version=VERSION))
+    where.note_state(replace(where.state(), version=VERSION))
     return done
 
 
@@ -99,14 +99,14 @@ def _rewrite(
     received: Callable[[lake.LakeFile], Iterator[Received]], progress: Progress,
 ) -> tuple[Replayed, set[str]]:  # fmt: skip
     """What was done, and where the records came from that were refused. Levels are estimated from nothing afterwards."""
-    done, refused = Replayed(), set[str]()
+    where, done, refused = lake_of(settings), Replayed(), set[str]()
     for number, file in enumerate(files):
         if number == 0:  # noted first: a run that is killed between two files has changed the lake
-            before = lake_of(settings).state()
-            lake_of(settings).note_state(replace(before, rewrites=before.rewrites + 1))
+            before = where.state()
+            where.note_state(replace(before, rewrites=before.rewrites + 1))
         rows = 0
         letters: list[Record] = []
-        with lake_of(settings).replacing(file) as writer:
+        with where.replacing(file) as writer:
             for judged, rejected in _judged(settings, received(file)):
                 table, bad = passed(settings, to_table(judged), rejected)
                 progress(table.num_rows + len(bad))

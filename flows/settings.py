@@ -1,21 +1,20 @@
 """The settings there are, in one frozen object. Environment variables `PROFICIO_…` stand over what is given."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, model_validator
+from pydantic import ConfigDict, Field, HttpUrl, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from flows.section import Section
+from flows.sink_settings import SinksSettings
+from flows.source_settings import SourcesSettings
 from schemas.policy import Policy
 
 Target = Literal["duckdb", "spark"]  # of dbt
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class EventLogSettings(_Section):
+class EventLogSettings(Section):
     """Where statements wait to be landed."""
 
     kind: Literal["sqlite", "kafka"] = "sqlite"
@@ -26,12 +25,12 @@ class EventLogSettings(_Section):
     max_record_bytes: int = Field(1_000_000, ge=1_000)
     delivery_seconds: float = Field(60, ge=1)
     # kafka-python's own names: security_protocol, sasl_mechanism, sasl_plain_username, ssl_cafile …
-    options: dict[str, str | int | bool] = {}
+    options: dict[str, str | int | bool] = Field(default_factory=dict)
     password: SecretStr | None = None  # sasl_plain_password; from the environment or password_file only
     password_file: Path | None = None
 
 
-class LandSettings(_Section):
+class LandSettings(Section):
     """How statements are validated and landed."""
 
     batch_records: int = Field(50_000, ge=1)
@@ -47,147 +46,20 @@ class LandSettings(_Section):
     session_seconds: float = Field(45, ge=1)  # of silence, after which a worker's partitions go to the others
 
 
-class GitSettings(_Section):
-    """Repositories to read commits from: local paths or clone URLs."""
-
-    repositories: tuple[str, ...] = ()
-    timeout_seconds: float = Field(600, ge=1)
-
-
-class LrsSettings(_Section):
-    """An LRS to read statements from: what stands before /statements in its address, Basic credentials."""
-
-    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,50}$")
-    url: str = Field(pattern=r"^https?://")
-    username: str
-    password_file: Path
-    version: Literal["1.0.3", "2.0"] = "1.0.3"
-    page: int = Field(500, ge=1)  # statements asked for at once
-    patience_seconds: float = Field(600, ge=0)  # how long it may be away or busy
-
-
-class MoodleSettings(_Section):
-    """A Moodle to read by its web services: its address, a token, the ids of the courses (none: all)."""
-
-    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,50}$")
-    url: str = Field(pattern=r"^https?://")
-    token_file: Path
-    courses: tuple[int, ...] = ()
-    patience_seconds: float = Field(600, ge=0)
-
-
-class GitHubSettings(_Section):
-    """A GitHub to read by its REST API: repositories as owner/name, a token or an App as it is installed."""
-
-    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,50}$")
-    url: str = Field("https://api.github.com", pattern=r"^https?://")
-    repositories: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][\w.-]*/[\w-][\w.-]*$")], ...] = Field(
-        min_length=1
-    )
-    token_file: Path | None = None
-    app_id: str | None = None
-    installation_id: str | None = None
-    private_key_file: Path | None = None
-    patience_seconds: float = Field(600, ge=0)
-
-    @model_validator(mode="after")
-    def _check(self) -> "GitHubSettings":
-        as_app = (self.app_id, self.installation_id, self.private_key_file)
-        if (self.token_file is None) == (None in as_app):
-            raise ValueError("expected token_file, or app_id, installation_id and private_key_file")
-        return self
-
-
-class KaggleSettings(_Section):
-    """An account of Kaggle with its token (or kaggle.json), users to read besides, competitions to look for them in."""
-
-    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,50}$")
-    url: str = Field("https://api.kaggle.com/v1", pattern=r"^https?://")
-    username: str
-    token_file: Path
-    users: tuple[str, ...] = ()
-    competitions: tuple[str, ...] = ()
-    patience_seconds: float = Field(600, ge=0)
-
-
-class SourcesSettings(_Section):
-    """The sources that `pull` reads."""
-
-    git: GitSettings = GitSettings()
-    lrs: tuple[LrsSettings, ...] = ()
-    moodle: tuple[MoodleSettings, ...] = ()
-    github: tuple[GitHubSettings, ...] = ()
-    kaggle: tuple[KaggleSettings, ...] = ()
-
-
-class SinkSettings(_Section):
-    """What every sink has: a name, the policy where it is another than that of feedback, how fast and how long it is tried."""
-
-    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,50}$")
-    title: str = ""  # what learners see it called, where they say whether they agree
-    policy: dict[str, Any] = {}  # fields of Policy that differ from feedback.policy
-    per_second: float | None = Field(None, gt=0)
-    timeout_seconds: float = Field(30, gt=0)
-    patience_seconds: float = Field(600, ge=0)
-
-
-class WebhookSettings(SinkSettings):
-    """An address that is told of levels that changed, and the file with the secret that signs what it is told."""
-
-    url: str = Field(pattern=r"^https?://")
-    secret_file: Path
-
-
-class MoodleSinkSettings(SinkSettings):
-    """A Moodle whose learners are rated by its competencies, with the token of the user who rates."""
-
-    url: str = Field(pattern=r"^https?://")
-    token_file: Path
-    framework: str | None = None  # its ID number there; none: competencies of any framework
-    account: Literal["username", "idnumber", "id", "email"] = "username"
-    courses: tuple[int, ...] = ()  # rated in these; none: competencies as such
-    messages: Literal["never", "rises", "changes"] = "never"
-    overwrite_ratings: bool = False  # given by others
-
-
-class LrsSinkSettings(SinkSettings):
-    """An LRS that is told of changes as statements: what stands before /statements in its address, Basic credentials."""
-
-    url: str = Field(pattern=r"^https?://")
-    username: str
-    password_file: Path
-
-
-class LtiSinkSettings(SinkSettings):
-    """The platforms that the tool is registered at: scores in the courses that it was launched from."""
-
-    role: str = ""  # one score for how much of this role is met, in place of one for each competency
-
-
-class SinksSettings(_Section):
-    """Who is told of levels that changed, beside the topic competency.levels."""
-
-    lrs: tuple[LrsSinkSettings, ...] = ()
-    lti: tuple[LtiSinkSettings, ...] = Field((), max_length=1)
-
-    webhook: tuple[WebhookSettings, ...] = ()
-    moodle: tuple[MoodleSinkSettings, ...] = ()
-
-
-class FeedbackSettings(_Section):
+class FeedbackSettings(Section):
     """What is told of levels that changed."""
 
     policy: Policy = Policy()
 
 
-class PagesSettings(_Section):
+class PagesSettings(Section):
     """The pages of learners and instructors, which `serve` serves."""
 
     url: str = Field("", pattern=r"^(https?://.*[^/])?$")  # where browsers reach it; none: there are no pages
     title: str = "proficio"
 
 
-class IdentitySettings(_Section):
+class IdentitySettings(Section):
     """How accounts meet in persons."""
 
     table: Path | None = None  # CSV with the columns account and person
@@ -197,7 +69,7 @@ class IdentitySettings(_Section):
     group_share: float = Field(0, ge=0, le=1)  # how much of a group's work counts for each member; 0: none
 
 
-class ReceiverSettings(_Section):
+class ReceiverSettings(Section):
     """What `serve` accepts."""
 
     authority_home: str = "https://w3id.org/proficio/clients"  # homePage of the account that a client is as authority
@@ -210,27 +82,29 @@ class ReceiverSettings(_Section):
     github_secret_file: Path | None = None  # of the webhook; none: /webhooks/github is not served
 
 
-class StreamSettings(_Section):
+class StreamSettings(Section):
     """How `stream` paces its micro-batches."""
 
     interval_seconds: float = Field(1.0, ge=0.05)
 
 
-class EstimateSettings(_Section):
+class EstimateSettings(Section):
     """How levels are estimated."""
 
     framework: Path | None = None  # folder with framework.yaml and alignment.yaml; none: the one that ships
     memory: str = Field("4GB", pattern=r"^\d+(\.\d+)?(MB|GB)$")
 
 
-class SparkSettings(_Section):
+class SparkSettings(Section):
     """Where `--target spark` estimates."""
 
     master: str = "local[*]"  # or spark://host:7077, yarn, k8s://…
-    conf: dict[str, str] = {}  # Spark's own names: spark.executor.memory, spark.sql.warehouse.dir, …
+    conf: dict[str, str] = Field(
+        default_factory=dict
+    )  # Spark's own names: spark.executor.memory, spark.sql.warehouse.dir, …
 
 
-class PostgresSettings(_Section):
+class PostgresSettings(Section):
     """A PostgreSQL (14 or newer) to publish to: a libpq URI without the password, the schema that the marts stand in."""
 
     url: str = Field(pattern=r"^postgres(ql)?://")
@@ -240,7 +114,7 @@ class PostgresSettings(_Section):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
-class PublishSettings(_Section):
+class PublishSettings(Section):
     """What readers are given."""
 
     to: frozenset[Literal["parquet", "duckdb", "postgres"]] = frozenset({"parquet", "duckdb"})
@@ -251,19 +125,21 @@ class PublishSettings(_Section):
     least_group: int = Field(5, ge=1)  # people in a cohort from which it is told of
 
 
-class RetentionSettings(_Section):
+class RetentionSettings(Section):
     """How long statements are kept."""
 
-    days: dict[str, Annotated[int, Field(ge=1)]] = {}  # source → days since they were received; "*" for the others
+    days: dict[str, Annotated[int, Field(ge=1)]] = Field(
+        default_factory=dict
+    )  # source → days since they were received; "*" for the others
 
 
-class LogsSettings(_Section):
+class LogsSettings(Section):
     """What is logged, to standard error."""
 
     format: Literal["text", "json"] = "text"
 
 
-class DocsSettings(_Section):
+class DocsSettings(Section):
     """Where an organisation serves what `quality` and `make docs` write, for the links of a run in the Prefect UI."""
 
     data_docs: HttpUrl | None = None
@@ -278,6 +154,10 @@ class Settings(BaseSettings):
     )
 
     home: Path = Path(".proficio")
+    # s3://bucket/prefix, gs://…, abfss://container@account.dfs.core.windows.net/… or file:///folder; "": a folder of home
+    lake: str = Field("", pattern=r"^((s3|s3a|gs|abfss|file)://.+)?$")
+    # obstore's own names: endpoint, region, timeout …; credentials come from the environment, as the cloud's tools have them
+    lake_options: dict[str, str] = Field(default_factory=dict)
     event_log: EventLogSettings = EventLogSettings()
     land: LandSettings = LandSettings()
     sources: SourcesSettings = SourcesSettings()
@@ -308,7 +188,7 @@ class Settings(BaseSettings):
 
     @property
     def lake_folder(self) -> Path:
-        """Folder of the lake of statements; of copies of its files, where the lake is a bucket."""
+        """Folder of the lake of statements; where the lake is elsewhere, of copies of what is read, and locks."""
         return self.home / "lake" / "statements"
 
     @property

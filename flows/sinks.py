@@ -17,7 +17,8 @@ from connectors.sinks.lti import LtiSink, Requirements
 from connectors.sinks.moodle import MoodleSink
 from connectors.sinks.webhook import Webhook
 from flows.opening import definitions, secret
-from flows.settings import LrsSinkSettings, LtiSinkSettings, MoodleSinkSettings, Settings, SinkSettings, WebhookSettings
+from flows.settings import Settings
+from flows.sink_settings import LrsSinkSettings, LtiSinkSettings, MoodleSinkSettings, SinkSettings, WebhookSettings
 from schemas.errors import SettingsError
 from schemas.policy import EVERYTHING, Policy
 from schemas.records import LEVELS

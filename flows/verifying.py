@@ -6,7 +6,6 @@ from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pyarrow.parquet as pq
 from pydantic import SecretStr
 
 from connectors import lake, warehouse
@@ -42,9 +41,10 @@ def verify(settings: Settings, rebuild: bool = True) -> list[Finding]:
 
     Without `rebuild`, levels are not estimated anew to be compared, which takes as long as `estimate --full-refresh`.
     """
-    with warehouse.alone(settings.warehouse), lake_of(settings).locked(), event_log(settings) as log:
-        files = lake_of(settings).published()
-        findings = [_contiguous(files), _within(lake_of(settings), files), *_against_log(log, lake_of(settings), files)]
+    where = lake_of(settings)
+    with warehouse.alone(settings.warehouse), where.locked(), event_log(settings) as log:
+        files = where.published()
+        findings = [_contiguous(files), _within(where, files), *_against_log(log, where, files)]
         if settings.warehouse.exists():
             findings.append(_unique_ids(settings))
             if rebuild:
@@ -54,9 +54,7 @@ def verify(settings: Settings, rebuild: bool = True) -> list[Finding]:
 
 def _offsets(where: Lake, file: lake.LakeFile) -> list[int]:
     """The offsets of the rows of a file."""
-    path = where.local(file)
-    with lake.readable(path):
-        found: list[int] = pq.read_table(path, columns=["log_offset"], partitioning=None)["log_offset"].to_pylist()
+    found: list[int] = where.read(file, ["log_offset"])["log_offset"].to_pylist()
     return found
 
 

@@ -6,25 +6,30 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 
+from connectors.spark.session import ICEBERG
 from flows.settings import SparkSettings
 from tests.broker import free_port
 
-_POM = Path(__file__).parent.parent / "infra" / "spark" / "pom.xml"
+_LIBS = Path(__file__).parent.parent / ".proficio" / "spark-jars"
+_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
 _FETCHING = Path(tempfile.gettempdir()) / "proficio-test-spark.lock"
 
 
 def jars() -> str:
     """What Spark needs beyond its package, fetched once by Maven."""
-    libs = _POM.parent / "target" / "libs"
     with _FETCHING.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not libs.is_dir():
-            subprocess.run(["mvn", "-q", "-B", "-f", str(_POM), "package"], check=True)
-    return ",".join(str(jar) for jar in sorted(libs.glob("*.jar")))
+        if not list(_LIBS.glob("*.jar")):
+            subprocess.run(
+                ["mvn", "-q", "-B", _COPY, f"-Dartifact={ICEBERG}", f"-DoutputDirectory={_LIBS}"], check=True
+            )
+    return ",".join(str(jar) for jar in sorted(_LIBS.glob("*.jar")))
 
 
 def settings(master: str = "local[2]", **more: str) -> SparkSettings:
@@ -46,6 +51,7 @@ class Cluster:
         import pyspark
 
         self._folder, self._home = folder, Path(pyspark.__file__).parent
+        self._processes: list[subprocess.Popen[bytes]] = []
         folder.mkdir(parents=True, exist_ok=True)
         port, self._web = free_port(), free_port()
         self.master = f"spark://127.0.0.1:{port}"
@@ -73,8 +79,6 @@ class Cluster:
                 continue
             process.wait()
 
-    _processes: list["subprocess.Popen[bytes]"]
-
     def _run(self, name: str, role: str, *arguments: str) -> "subprocess.Popen[bytes]":
         environment = {**os.environ, "SPARK_HOME": str(self._home), "SPARK_LOCAL_IP": "127.0.0.1",
                        "SPARK_WORKER_DIR": str(self._folder / "work"), "SPARK_DAEMON_MEMORY": "256m"}  # fmt: skip
@@ -86,17 +90,17 @@ class Cluster:
                 env=environment,
                 start_new_session=True,
             )
-        self._processes = [*getattr(self, "_processes", []), process]
+        self._processes.append(process)
         return process
 
-    def _state(self) -> dict[str, list[dict[str, int]] | int]:
+    def _state(self) -> dict[str, Any]:
         try:
             told = httpx.get(f"http://127.0.0.1:{self._web}/json/", timeout=5)
             return told.json() if told.is_success else {}
         except httpx.HTTPError:
             return {}
 
-    def _until(self, holds: "callable[[], bool]") -> None:
+    def _until(self, holds: Callable[[], bool]) -> None:
         ends = time.monotonic() + 60
         while not holds():
             if time.monotonic() > ends:

@@ -24,6 +24,7 @@ ELSEWHERE = {
     "make docs": "test_the_site_is_built_strictly_and_fetches_nothing",
     "make generated": "test_generated_files_are_up_to_date",
     "make .venv/done": "CI",
+    "make slow": "by hand",
     "make bench": "by hand; tests/test_docs.py::test_the_benchmark_runs runs it small",
     "python3 -m venv": "tests/test_wheel.py",
     "/opt/proficio/bin/pip install": "tests/test_wheel.py",

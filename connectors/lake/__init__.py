@@ -4,7 +4,7 @@ Where they stand is a folder (`files`) or a bucket of an object store (`objects`
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from schemas.errors import StorageError
+from schemas.errors import StorageError, UnavailableError
 
 COMPACT_BELOW = 64 << 20  # files smaller than this are worth merging, bytes
 _ROWS = 20_000  # held in memory at once
@@ -54,6 +54,10 @@ class Lake(ABC):
     def published(self) -> list[LakeFile]:
         """The files that count, in log order: of each partition one chain without overlaps."""
 
+    def ends(self, topic: str) -> dict[int, int]:
+        """For each partition of a topic that has landed files, the first offset not landed yet."""
+        return next_offsets(self.published(), topic)
+
     @abstractmethod
     def publish(
         self, table: pa.Table, topic: str, partition: int, first: int, last: int, day: date, follows: int | None = None
@@ -68,7 +72,15 @@ class Lake(ABC):
 
     @abstractmethod
     def local(self, file: LakeFile) -> Path:
-        """A file on this machine's disk with what a file of the lake holds."""
+        """A file on this machine's disk with what a file of the lake holds; for who is `reading`."""
+
+    @abstractmethod
+    def address(self, file: LakeFile) -> str:
+        """Where a file stands, for people and for Spark."""
+
+    @abstractmethod
+    def opened(self, file: LakeFile) -> AbstractContextManager[pq.ParquetFile]:
+        """A file, to be read. StorageError, naming it, where it is damaged."""
 
     @abstractmethod
     def replacing(self, file: LakeFile) -> AbstractContextManager[pq.ParquetWriter]:
@@ -83,16 +95,26 @@ class Lake(ABC):
         """Keep the lake's state."""
 
     @abstractmethod
-    def sweep(self) -> int:
-        """Finish or remove what killed processes left; how many files were removed. For who has the lake alone."""
+    def sweep(self, at_once: bool = False) -> int:
+        """Finish or remove what killed processes left; how many files were removed. For who has the lake alone.
+
+        With `at_once`, everything that does not count any more, also what is kept for a while for those that read it.
+        """
 
     @abstractmethod
     def compact(self, below: int = COMPACT_BELOW) -> tuple[int, int]:
         """Merge neighbouring small files of one day and partition; how many went in, how many came out."""
 
-    @abstractmethod
-    def locked(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def locked(self) -> Iterator[None]:
         """Hold the lake for writing, alone. UnavailableError when another process does."""
+        with self.tried() as alone:
+            if not alone:
+                raise UnavailableError(
+                    f"Another process is landing into {self}.",
+                    "Wait for it, or stop it. Several land at once as members of a group: land.group.",
+                )
+            yield
 
     @abstractmethod
     def tried(self) -> AbstractContextManager[bool]:
@@ -106,23 +128,36 @@ class Lake(ABC):
     def reading(self) -> AbstractContextManager[None]:
         """Keep every file that stands now from being removed while it is read. Landing goes on beside it."""
 
-    def read(self, file: LakeFile) -> pa.Table:
+    def read(self, file: LakeFile, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of a file. StorageError, naming the file, where it is damaged."""
-        path = self.local(file)
-        with readable(path):
-            return pq.ParquetFile(path).read()
+        with self.opened(file) as parquet:
+            return parquet.read(columns)
 
     def batches(self, file: LakeFile) -> Iterator[pa.RecordBatch]:
         """The rows of a file, in bounded memory. StorageError, naming the file, where it is damaged."""
-        path = self.local(file)
-        with readable(path), pq.ParquetFile(path) as parquet:
+        with self.opened(file) as parquet:
             yield from parquet.iter_batches(batch_size=_ROWS)
 
     def version(self, file: LakeFile) -> int:
         """The version of the schema that a file was written with."""
-        path = self.local(file)
-        with readable(path):
-            return int((pq.read_schema(path).metadata or {}).get(b"proficio.version", 0))
+        with self.opened(file) as parquet:
+            return version_of(parquet.schema_arrow)
+
+    @contextmanager
+    def damage(self, file: LakeFile) -> Iterator[None]:
+        """Turn the errors of a damaged Parquet file into a StorageError that names it."""
+        try:
+            yield
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
+            raise StorageError(
+                f"{self.address(file)} cannot be read as Parquet: {str(error).splitlines()[0]}",
+                "Move the file away; landing then writes its offsets again from the event log.",
+            ) from error
+
+
+def version_of(schema: pa.Schema) -> int:
+    """The version of the lake's schema that a file's own names; 0 for the first, which named none."""
+    return int((schema.metadata or {}).get(b"proficio.version", 0))
 
 
 def next_offsets(files: Iterable[LakeFile], topic: str) -> dict[int, int]:
@@ -137,18 +172,6 @@ def next_offsets(files: Iterable[LakeFile], topic: str) -> dict[int, int]:
 def name_of(topic: str, partition: int, first: int, last: int, day: date, token: str = "") -> str:
     """The name of a file by what it holds; `token` tells apart what several may write for one place."""
     return f"received={day.isoformat()}/{topic}-{partition}-{first:020d}-{last:020d}{token}.parquet"
-
-
-@contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Turn the errors of a damaged Parquet file into a StorageError that names it."""
-    try:
-        yield
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
-        raise StorageError(
-            f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}",
-            "Move the file away; landing then writes its offsets again from the event log.",
-        ) from error
 
 
 @contextmanager

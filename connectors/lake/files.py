@@ -22,7 +22,6 @@ import pyarrow.parquet as pq
 from connectors.lake import COMPACT_BELOW, Lake, LakeFile, State, claims, name_of, storage_errors
 from connectors.lake.compaction import merge, neighbours
 from connectors.lake.locks import hold
-from schemas.errors import UnavailableError
 from schemas.lake import STATEMENTS
 
 _NAME = re.compile(r"(?P<topic>.+)-(?P<partition>\d+)-(?P<first>\d{20})-(?P<last>\d{20})\.parquet")
@@ -72,6 +71,14 @@ class FileLake(Lake):
     def local(self, file: LakeFile) -> Path:
         return file.path
 
+    def address(self, file: LakeFile) -> str:
+        return str(file.path)
+
+    @contextmanager
+    def opened(self, file: LakeFile) -> Iterator[pq.ParquetFile]:
+        with self.damage(file), pq.ParquetFile(file.path) as parquet:
+            yield parquet
+
     @contextmanager
     def replacing(self, file: LakeFile) -> Iterator[pq.ParquetWriter]:
         """It takes its place in a moment in which nobody reads."""
@@ -92,14 +99,14 @@ class FileLake(Lake):
             temporary.write_text(json.dumps(asdict(now)))
             _rename(temporary, path)
 
-    def sweep(self) -> int:
+    def sweep(self, at_once: bool = False) -> int:
         """Claimed files are published; temporary ones, and those that a compacted one replaced, removed."""
         with storage_errors(self.folder):
             claims.clear(self.folder)
             keep = {file.path for file in self.published()}
             leftovers = [*self.folder.glob(f"received=*/*{_TEMPORARY}"), *self.folder.glob(f"*{_TEMPORARY}")]
             leftovers += [file.path for file in self._all_files() if file.path not in keep]
-            return self._remove(leftovers) if leftovers else 0
+            return self._remove(leftovers, at_once) if leftovers else 0
 
     def compact(self, below: int = COMPACT_BELOW) -> tuple[int, int]:
         """A reader sees the old files or the new one, never both: the new name's range covers theirs (`published`)."""
@@ -113,16 +120,6 @@ class FileLake(Lake):
             self._remove([file.path for file in group])
             merged, created = merged + len(group), created + 1
         return merged, created
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        with self.tried() as alone:
-            if not alone:
-                raise UnavailableError(
-                    f"Another process is landing into {self}.",
-                    "Wait for it, or stop it. Several land at once as members of a group: land.group.",
-                )
-            yield
 
     @contextmanager
     def tried(self) -> Iterator[bool]:
@@ -139,9 +136,9 @@ class FileLake(Lake):
         with hold(self.folder, ".reading", fcntl.LOCK_SH, wait=True):
             yield
 
-    def _remove(self, paths: Iterable[Path]) -> int:
-        """Remove files that no longer count, how many; none while somebody reads, for the next sweep will."""
-        with hold(self.folder, ".reading", fcntl.LOCK_EX) as nobody_reads:
+    def _remove(self, paths: Iterable[Path], wait: bool = False) -> int:
+        """Remove files that no longer count, how many; while somebody reads, `wait`, or leave them to the next sweep."""
+        with hold(self.folder, ".reading", fcntl.LOCK_EX, wait) as nobody_reads:
             removed = 0
             for path in paths if nobody_reads else ():
                 path.unlink(missing_ok=True)

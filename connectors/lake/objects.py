@@ -1,365 +1,332 @@
-"""The lake in a bucket of an object store (S3, GCS, Azure): data objects, one chain of entries for each partition, checkpoints.
+"""The lake in an object store (S3, GCS, Azure, or a folder by way of the same library).
 
-    received=2026-11-24/xapi.statements-0-…-….a1b2c3d4.parquet      data: never changed; a token tells apart who wrote it
-    chain/xapi.statements-0/00000000000000010000                    the file that goes on from offset 10000
-    checkpoints/00000000000000000007.parquet                        all files of the chains so far, and where each ends
+    data/received=2026-11-24/xapi.statements-0-…-….a1b2c3d4.parquet     never changed; a token tells apart who wrote it
+    chain/…, checkpoints/…                                              which of it counts (`connectors.lake.checkpoints`)
 
 An object store has no rename and no lock, but lets one only create a name (conditional put). So a file is published by the entry
 that names it, put where the partition's chain ends: who comes too late gets nothing, and a data object without an entry does not
 count. Entries are folded into a checkpoint, whose number one only can create; then they are removed, so that no list grows
-with what has been landed. An entry before the end that the checkpoint gives is no part of the chain, whoever wrote it.
+with what has been landed.
 """
 
 import fcntl
-import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
+from shutil import rmtree
 
 import obstore
 import pyarrow as pa
 import pyarrow.parquet as pq
-from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
+from obstore.exceptions import AlreadyExistsError, NotFoundError
 from obstore.store import ObjectStore
 
-from connectors.lake import COMPACT_BELOW, Fenced, Lake, LakeFile, State, name_of, storage_errors
+from connectors.lake import COMPACT_BELOW, Fenced, Lake, LakeFile, State, name_of, storage_errors, version_of
+from connectors.lake.checkpoints import (
+    CHECKPOINTS,
+    DATA,
+    ENTRIES,
+    Checkpoint,
+    checkpoint_key,
+    entry_key,
+    from_entry,
+    from_parquet,
+    number_of,
+    object_name,
+    to_entry,
+    to_parquet,
+)
 from connectors.lake.compaction import merge, neighbours
 from connectors.lake.locks import hold
-from schemas.errors import StorageError, UnavailableError
+from connectors.lake.stores import store_errors
+from schemas.errors import UnavailableError
 from schemas.lake import STATEMENTS
 
 _FOLD_AT = 100  # entries
 _AT_ONCE = 16  # requests
 _KEPT = 2  # checkpoints beside the newest, for whoever reads one just now
-_GRACE = timedelta(hours=24)  # for which a data object that was replaced is kept, for whoever reads it
-_CHECKPOINT = pa.schema(
-    [
-        ("topic", pa.string()),
-        ("partition", pa.int32()),
-        ("first", pa.int64()),
-        ("last", pa.int64()),
-        ("day", pa.date32()),
-        ("name", pa.string()),
-        ("size", pa.int64()),
-    ]
-)
-Place = tuple[str, int]  # topic, partition
-
-
-@dataclass(frozen=True)
-class _Checkpoint:
-    """All files up to the ends of the chains; data objects that were replaced, and when."""
-
-    number: int = 0
-    files: tuple[LakeFile, ...] = ()
-    ends: Mapping[Place, int] = field(default_factory=dict)
-    state: State = State()
-    gone: Mapping[str, str] = field(default_factory=dict)
+_GRACE = timedelta(
+    hours=24
+)  # for which a data object that does not count is kept: it may be read, or on its way to be published
+_FOOTER = 64 << 10  # bytes
 
 
 class ObjectLake(Lake):
-    """A lake under a prefix of a store; copies of data objects are kept in a folder of this machine."""
+    """A lake in a store, told of by its address. A folder of this machine has copies of what is read, and the locks.
 
-    def __init__(self, store: ObjectStore, address: str, copies: Path) -> None:
-        self._store, self._address, self._copies = store, address, copies
-        self._checkpoint = _Checkpoint()
+    Between machines that do not share the folder, entries and checkpoints decide: landing and compaction are safe without it.
+    """
+
+    def __init__(self, store: ObjectStore, address: str, folder: Path) -> None:
+        self._store, self._url, self._folder = store, address.rstrip("/"), folder
+        self._checkpoint = Checkpoint()
         self._entries: dict[str, LakeFile] = {}
+        self._entered = 0
 
     def __str__(self) -> str:
-        return self._address
+        return self._url
 
     def published(self) -> list[LakeFile]:
         checkpoint, tail = self._chains()
-        files = [*checkpoint.files, *tail]
-        return sorted(files, key=lambda file: (file.topic, file.partition, file.first))
+        return sorted([*checkpoint.files, *tail], key=lambda file: (file.topic, file.partition, file.first))
+
+    def ends(self, topic: str) -> dict[int, int]:
+        checkpoint, tail = self._chains()
+        return {partition: end for (name, partition), end in checkpoint.followed_by(tail).ends.items() if name == topic}
 
     def publish(
         self, table: pa.Table, topic: str, partition: int, first: int, last: int, day: date, follows: int | None = None
     ) -> LakeFile:
-        path = self._copies / name_of(topic, partition, first, last, day, f".{token_hex(8)}")
-        with self._made(path) as written:
+        """Put the data, then the entry that makes it count."""
+        with self._ready() as written:
             pq.write_table(table, written, compression="zstd")
-        file = LakeFile(topic, partition, first, last, day, path, path.stat().st_size)
-        with self._errors():
-            obstore.put(self._store, self._name(file), path)
+            file = self._new(written, topic, partition, first, last, day)
+            begun = time.time()
+            self._put(file, written)
             self._enter(file, first if follows is None else follows)
-            path.unlink()
+            if time.time() - begun > _GRACE.total_seconds() / 2:  # it may have been taken for a stray
+                self._put(file, written)
+        self._entered += 1
+        if self._entered % _FOLD_AT == 0:
+            self._fold()
         return file
 
-    def _enter(self, file: LakeFile, follows: int) -> None:
-        """Put the entry that makes a file count. Fenced where there is another."""
-        key = _entry(file.topic, file.partition, follows)
-        text = json.dumps({**file._asdict(), "day": file.day.isoformat(), "path": self._name(file)}).encode()
-        try:
-            obstore.put(self._store, key, text, mode="create")
-        except AlreadyExistsError:
-            # An answer that was lost and asked for again finds its own entry.
-            if bytes(obstore.get(self._store, key).bytes()) != text:
-                obstore.delete(self._store, self._name(file))
-                raise Fenced(f"{file.topic}-{file.partition} goes on from {follows} already") from None
-
-    def finish(self, topic: str, partition: int, follows: int) -> bool:  # noqa: ARG002 - an entry is published as it is made
+    def finish(self, topic: str, partition: int, follows: int) -> bool:  # noqa: ARG002 - who put the entry has published
         return False
 
     def local(self, file: LakeFile) -> Path:
+        """A copy, which stays until nobody is `reading` on this machine."""
         if not file.path.exists():
-            with self._errors(), self._made(file.path) as written, written.open("wb") as copy:
-                for piece in obstore.get(self._store, self._name(file)).stream():
-                    copy.write(piece)
+            with storage_errors(self._folder), store_errors(str(self)):
+                file.path.parent.mkdir(parents=True, exist_ok=True)
+                written = file.path.with_suffix(f".{token_hex(8)}.tmp")
+                with written.open("wb") as copy:
+                    for piece in obstore.get(self._store, object_name(file)).stream():
+                        copy.write(piece)
+                written.replace(file.path)
         return file.path
+
+    def address(self, file: LakeFile) -> str:
+        return f"{self._url}/{object_name(file)}"
+
+    @contextmanager
+    def opened(self, file: LakeFile) -> Iterator[pq.ParquetFile]:
+        with store_errors(str(self)):
+            content = obstore.get(self._store, object_name(file)).bytes()
+        with self.damage(file), pq.ParquetFile(pa.BufferReader(content)) as parquet:
+            yield parquet
+
+    def version(self, file: LakeFile) -> int:
+        with self.damage(file), store_errors(str(self)):
+            return version_of(pq.read_schema(obstore.open_reader(self._store, object_name(file), buffer_size=_FOOTER)))
 
     @contextmanager
     def replacing(self, file: LakeFile) -> Iterator[pq.ParquetWriter]:
-        path = self._copies / name_of(
-            file.topic, file.partition, file.first, file.last, file.day, f".{token_hex(8)}"
-        )
-        with self._made(path) as written, pq.ParquetWriter(written, STATEMENTS, compression="zstd") as writer:
-            yield writer
-        self._swap([file], path, keep=False)
+        """What stood there is removed at once, in a moment in which nobody reads."""
+        with self._ready() as written:
+            with pq.ParquetWriter(written, STATEMENTS, compression="zstd") as writer:
+                yield writer
+            with hold(self._folder, ".reading", fcntl.LOCK_EX, wait=True):
+                self._swap([file], written, keep=False)
+                self._delete([object_name(file)])
+                file.path.unlink(missing_ok=True)
 
     def state(self) -> State:
-        return self._chains()[0].state
+        with store_errors(str(self)):
+            return self._newest().state
 
     def note_state(self, now: State) -> None:
         self._commit(lambda checkpoint: replace(checkpoint, state=now))
 
-    def sweep(self) -> int:
-        """Remove data objects that were replaced longer ago than anybody reads them, and copies that nothing stands for."""
-        due = (datetime.now(UTC) - _GRACE).isoformat()
-        checkpoint, _ = self._chains()
-        old = [name for name, since in checkpoint.gone.items() if since < due]
-        if old:
-            with self._errors():
-                obstore.delete(self._store, old)
-            self._commit(
-                lambda now: replace(now, gone={name: since for name, since in now.gone.items() if name not in old})
-            )
-        keep = {file.path for file in self.published()}
-        copies = [path for path in self._copies.glob("received=*/*") if path not in keep]
-        for path in copies:
-            path.unlink(missing_ok=True)
-        return len(old) + len(copies)
+    def sweep(self, at_once: bool = False) -> int:
+        """Fold entries; remove what was replaced longer ago than anybody reads it."""
+        self._fold()
+        due = datetime.now(UTC) - (timedelta() if at_once else _GRACE)
+        with store_errors(str(self)):
+            gone = [name for name, since in self._newest().gone.items() if datetime.fromisoformat(since) <= due]
+        if gone:
+            self._delete(gone)
+            self._commit(lambda now: replace(now, gone={name: now.gone[name] for name in now.gone.keys() - set(gone)}))
+        return len(gone) + (self._remove_strays(due) if at_once else 0)
 
     def compact(self, below: int = COMPACT_BELOW) -> tuple[int, int]:
+        """A reader goes on with the files that it found. What a killed process put, and nothing names, is removed too."""
         merged = created = 0
         for group in neighbours(self.published(), below):
-            one = group[0]
-            path = self._copies / name_of(
-                one.topic, one.partition, one.first, group[-1].last, one.day, f".{token_hex(8)}"
-            )
-            with self._made(path) as written:
+            with self._ready() as written:
                 merge(self, group, written)
-            self._swap(group, path, keep=True)
+                self._swap(group, written, keep=True)
             merged, created = merged + len(group), created + 1
+        self._remove_strays(datetime.now(UTC) - _GRACE)
         return merged, created
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        with self.tried() as alone:
-            if not alone:
-                raise UnavailableError(
-                    f"Another process is landing into {self}.",
-                    "Wait for it, or stop it. Several land at once as members of a group: land.group.",
-                )
-            yield
-
-    @contextmanager
     def tried(self) -> Iterator[bool]:
-        """Among the processes of this machine; between machines checkpoints decide."""
-        with hold(self._copies, ".lock", fcntl.LOCK_EX) as alone:
+        with hold(self._folder, ".lock", fcntl.LOCK_EX) as alone:
             yield alone
 
     @contextmanager
     def shared(self) -> Iterator[None]:
-        with hold(self._copies, ".lock", fcntl.LOCK_SH, wait=True):
+        with hold(self._folder, ".lock", fcntl.LOCK_SH, wait=True):
             yield
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """What is replaced is kept for longer than anybody reads."""
-        yield
+        """Copies are removed behind the last who reads."""
+        with hold(self._folder, ".reading", fcntl.LOCK_SH, wait=True):
+            yield
+        with hold(self._folder, ".reading", fcntl.LOCK_EX) as nobody_reads:
+            for copies in self._folder.glob("received=*") if nobody_reads else ():
+                rmtree(copies)
 
-    def _swap(self, files: Sequence[LakeFile], path: Path, keep: bool) -> None:
-        """Let one new file stand for others, whose objects are kept for a while, or not."""
+    def _enter(self, file: LakeFile, follows: int) -> None:
+        """Put the entry that makes a file count. Fenced, and the data removed, where the chain goes on with another."""
+        key = entry_key(file.topic, file.partition, follows)
+        with store_errors(str(self)):
+            if self._create(key, to_entry(file)):
+                newest = (
+                    self._newest()
+                )  # an entry that was folded is gone, and its place free; the checkpoint knows of it
+                if not newest.passed(key) or file in newest.files or object_name(file) in newest.gone:
+                    self._entries[key] = file
+                    return
+        self._delete([object_name(file)])
+        raise Fenced(f"{file.topic}-{file.partition} goes on from {follows} already")
+
+    def _swap(self, files: Sequence[LakeFile], written: Path, keep: bool) -> None:
+        """Let one new file stand for others; with `keep`, their objects stay for a while, for whoever reads them."""
         one = files[0]
-        new = LakeFile(one.topic, one.partition, one.first, files[-1].last, one.day, path, path.stat().st_size)
-        with self._errors():
-            obstore.put(self._store, self._name(new), path)
-        old, now = {file.path for file in files}, datetime.now(UTC).isoformat()
+        new = self._new(written, one.topic, one.partition, one.first, files[-1].last, one.day)
+        self._put(new, written)
+        old = set(files)
+        gone = {object_name(file): datetime.now(UTC).isoformat() for file in files} if keep else {}
 
-        def swapped(checkpoint: _Checkpoint) -> _Checkpoint:
-            left = tuple(file for file in checkpoint.files if file.path not in old)
+        def swapped(checkpoint: Checkpoint) -> Checkpoint:
+            left = tuple(file for file in checkpoint.files if file not in old)
             if len(left) + len(old) != len(checkpoint.files):
-                raise UnavailableError(f"Another process has rewritten {self} meanwhile.", "Run it again.")
-            gone = {**checkpoint.gone, **({self._name(file): now for file in files} if keep else {})}
-            return replace(checkpoint, files=(*left, new), gone=gone)
+                raise UnavailableError(f"Another process has rewritten files of {self} meanwhile.", "Run it again.")
+            return replace(checkpoint, files=(*left, new), gone={**checkpoint.gone, **gone})
 
         self._commit(swapped)
-        if not keep:
-            with self._errors():
-                obstore.delete(self._store, [self._name(file) for file in files])
-            for file in files:
-                file.path.unlink(missing_ok=True)
 
-    def _chains(self) -> tuple[_Checkpoint, list[LakeFile]]:
-        """The newest checkpoint, and the files that follow it; folds them into the next where they are many."""
-        with self._errors():
+    def _chains(self) -> tuple[Checkpoint, list[LakeFile]]:
+        """The newest checkpoint, and the files that go on from it."""
+        with store_errors(str(self)):
             while True:
-                number = self._newest()
-                checkpoint = self._read(number)
-                entries = self._listed()
-                if self._newest() == number:  # else entries may have been folded, and removed, in between
-                    break
-        tail: list[LakeFile] = []
-        for place in sorted({*checkpoint.ends, *((file.topic, file.partition) for file in entries.values())}):
-            follows = checkpoint.ends.get(place, 0)
-            while file := entries.get(_entry(*place, follows)):
-                tail.append(file)
-                follows = file.last + 1
-        if len(entries) >= _FOLD_AT:
-            self._fold(checkpoint, tail, list(entries))
-        return checkpoint, tail
+                checkpoint = self._newest()
+                tail = checkpoint.tail(self._listed())
+                if self._newest().number == checkpoint.number:  # else entries may have been removed in between
+                    return checkpoint, tail
 
     def _listed(self) -> dict[str, LakeFile]:
         """Every entry that is there, by its key; what one says is asked for once."""
-        keys = [one["path"] for page in obstore.list(self._store, "chain/") for one in page]
+        keys = self._keys(ENTRIES)
         new = [key for key in keys if key not in self._entries]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for key, text in zip(new, pool.map(self._text, new), strict=True):
-                if text is not None:
-                    self._entries[key] = self._said(json.loads(text))
-        self._entries = {key: self._entries[key] for key in keys if key in self._entries}
-        return dict(self._entries)
+            found = dict(zip(new, pool.map(self._content, new), strict=True))
+        said = {key: from_entry(content, self._folder) for key, content in found.items() if content is not None}
+        self._entries = {key: file for key, file in {**self._entries, **said}.items() if key in set(keys)}
+        return self._entries
 
-    def _text(self, key: str) -> bytes | None:
+    def _fold(self) -> None:
+        """Where entries are many: write the next checkpoint, and remove those that it, or another's, holds."""
+        checkpoint, tail = self._chains()
+        if len(self._entries) < _FOLD_AT:
+            return
+        entries = dict(self._entries)
+        with store_errors(str(self)):
+            self._follow(checkpoint.followed_by(tail))
+            newest = self._newest()
+        passed = [key for key in entries if newest.passed(key)]
+        counted = set(newest.files)
+        late = [object_name(entries[key]) for key in passed if entries[key] not in counted]
+        self._delete([*passed, *(name for name in late if name not in newest.gone)])
+
+    def _commit(self, change: Callable[[Checkpoint], Checkpoint]) -> None:
+        """Change the checkpoint, with what goes on from it folded in, until nobody else was faster."""
+        while True:
+            checkpoint, tail = self._chains()
+            with store_errors(str(self)):
+                if self._follow(change(checkpoint.followed_by(tail))):
+                    return
+
+    def _follow(self, checkpoint: Checkpoint) -> bool:
+        """Store a changed checkpoint as the one that follows; whether nobody else did. Older ones are removed."""
+        number = checkpoint.number + 1
+        if not self._create(checkpoint_key(number), to_parquet(checkpoint)):
+            return False
+        newest = self._newest().number
+        if newest > number + _KEPT:  # this number may have been taken, and removed, long ago
+            return False
+        old = [key for key in self._keys(CHECKPOINTS) if number_of(key) < newest - _KEPT]
+        self._delete(old)
+        return True
+
+    def _newest(self) -> Checkpoint:
+        while number := max(map(number_of, self._keys(CHECKPOINTS)), default=0):
+            if number == self._checkpoint.number:
+                return self._checkpoint
+            content = self._content(checkpoint_key(number))
+            if content is not None:  # else others were written meanwhile
+                self._checkpoint = from_parquet(number, content, self._folder)
+        return Checkpoint()
+
+    def _create(self, key: str, content: bytes) -> bool:
+        """Whether a name could be made. An answer that was lost and asked for again finds its own content."""
+        while True:
+            try:
+                obstore.put(self._store, key, content, mode="create")
+                return True
+            except AlreadyExistsError:
+                there = self._content(key)
+                if there is not None:
+                    return there == content
+
+    def _content(self, key: str) -> bytes | None:
+        """What an object says; None where it is gone."""
         try:
             return bytes(obstore.get(self._store, key).bytes())
         except (NotFoundError, FileNotFoundError):
-            return None  # folded meanwhile
+            return None
 
-    def _said(self, told: Mapping[str, Any]) -> LakeFile:
-        path = self._copies / told["path"]
-        return LakeFile(
-            told["topic"], told["partition"], told["first"], told["last"], date.fromisoformat(told["day"]), path, told["size"]
-        )  # fmt: skip
+    def _keys(self, prefix: str) -> list[str]:
+        return [one["path"] for page in obstore.list(self._store, prefix) for one in page]
 
-    def _fold(self, checkpoint: _Checkpoint, tail: Sequence[LakeFile], entries: Sequence[str]) -> None:
-        """Write the next checkpoint; where another process did, its entries go as well."""
-        self._create(self._with(checkpoint, tail))
-        with self._errors():
-            done = self._read(self._newest())
-            folded = [key for key in entries if _follows(key) < done.ends.get(_place(key), 0)]
-            counted = {self._name(file) for file in done.files} | done.gone.keys()
-            named = {self._name(self._entries[key]) for key in folded}
-            obstore.delete(self._store, [*folded, *(named - counted)])  # of who came too late, the data too
+    def _put(self, file: LakeFile, written: Path) -> None:
+        with store_errors(str(self)):
+            obstore.put(self._store, object_name(file), written)
 
-    def _with(self, checkpoint: _Checkpoint, tail: Sequence[LakeFile]) -> _Checkpoint:
-        ends = dict(checkpoint.ends)
-        for file in tail:
-            ends[file.topic, file.partition] = file.last + 1
-        return replace(checkpoint, files=(*checkpoint.files, *tail), ends=ends)
+    def _delete(self, keys: Sequence[str]) -> None:
+        with store_errors(str(self)):
+            obstore.delete(self._store, keys)
 
-    def _commit(self, change: Any) -> None:
-        """Change the checkpoint, with what follows it folded in, until nobody else was faster."""
-        while True:
-            checkpoint, tail = self._chains()
-            if self._create(change(self._with(checkpoint, tail))):
-                return
+    def _remove_strays(self, due: datetime) -> int:
+        """Remove data that is older than `due` and does not count; how many objects."""
+        with store_errors(str(self)):
+            found = [one for page in obstore.list(self._store, DATA) for one in page]
+        checkpoint, tail = self._chains()
+        counted = {object_name(file) for file in (*checkpoint.files, *tail)} | checkpoint.gone.keys()
+        strays = [one["path"] for one in found if one["path"] not in counted and one["last_modified"] <= due]
+        self._delete(strays)
+        return len(strays)
 
-    def _create(self, checkpoint: _Checkpoint) -> bool:
-        """Whether the checkpoint after the one that this was made from could be created; older ones are removed."""
-        number = checkpoint.number + 1
-        about = {
-            "ends": [[topic, partition, end] for (topic, partition), end in checkpoint.ends.items()],
-            "state": asdict(checkpoint.state),
-            "gone": dict(checkpoint.gone),
-            "token": token_hex(8),
-        }
-        rows = [{**file._asdict(), "name": self._name(file)} for file in checkpoint.files]
-        table = pa.Table.from_pylist(rows, _CHECKPOINT).replace_schema_metadata({"lake": json.dumps(about)})
-        sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd")
-        written = sink.getvalue().to_pybytes()
-        with self._errors():
-            try:
-                obstore.put(self._store, _checkpoint(number), written, mode="create")
-            except AlreadyExistsError:
-                if bytes(obstore.get(self._store, _checkpoint(number)).bytes()) != written:
-                    return False
-            old = [one["path"] for page in obstore.list(self._store, "checkpoints/") for one in page]
-            obstore.delete(self._store, [key for key in old if _number(key) < number - _KEPT])
-        return True
-
-    def _newest(self) -> int:
-        keys = [one["path"] for page in obstore.list(self._store, "checkpoints/") for one in page]
-        return max(map(_number, keys), default=0)
-
-    def _read(self, number: int) -> _Checkpoint:
-        if number == 0:
-            return _Checkpoint()
-        if self._checkpoint.number != number:
-            content = obstore.get(self._store, _checkpoint(number)).bytes()
-            table = pq.read_table(pa.BufferReader(bytes(content)))
-            about = json.loads(table.schema.metadata[b"lake"])
-            files = tuple(
-                LakeFile(one["topic"], one["partition"], one["first"], one["last"], one["day"], self._copies / one["name"],
-                         one["size"])
-                for one in table.to_pylist()
-            )  # fmt: skip
-            ends = {(topic, partition): end for topic, partition, end in about["ends"]}
-            self._checkpoint = _Checkpoint(number, files, ends, State(**about["state"]), about["gone"])
-        return self._checkpoint
-
-    def _name(self, file: LakeFile) -> str:
-        return file.path.relative_to(self._copies).as_posix()
+    def _new(self, written: Path, topic: str, partition: int, first: int, last: int, day: date) -> LakeFile:
+        path = self._folder / name_of(topic, partition, first, last, day, f".{token_hex(8)}")
+        return LakeFile(topic, partition, first, last, day, path, written.stat().st_size)
 
     @contextmanager
-    def _made(self, path: Path) -> Iterator[Path]:
-        """A local file that has its name once it is whole."""
-        with storage_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f"{path.name}.{os.getpid()}.{token_hex(4)}.tmp")
+    def _ready(self) -> Iterator[Path]:
+        """A local file to write what is put then."""
+        with storage_errors(self._folder):
+            folder = self._folder / "ready"
+            folder.mkdir(parents=True, exist_ok=True)
+            written = folder / f"{token_hex(8)}.parquet"
             try:
-                yield temporary
-                temporary.replace(path)
+                yield written
             finally:
-                temporary.unlink(missing_ok=True)
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """StorageError for an object that is gone, UnavailableError for a store that does not answer or refuses."""
-        try:
-            yield
-        except (NotFoundError, FileNotFoundError) as error:
-            raise StorageError(f"{self}: an object is gone: {error}", "Restore it, or run the command again.") from error
-        except BaseError as error:
-            raise UnavailableError(
-                f"{self} does not answer: {str(error).splitlines()[0]}", "Check the store, its credentials and lake_options."
-            ) from error
-
-
-def _entry(topic: str, partition: int, follows: int) -> str:
-    return f"chain/{topic}-{partition}/{follows:020d}"
-
-
-def _follows(key: str) -> int:
-    return int(key.rpartition("/")[2])
-
-
-def _place(key: str) -> Place:
-    topic, _, partition = key.split("/")[1].rpartition("-")
-    return topic, int(partition)
-
-
-def _checkpoint(number: int) -> str:
-    return f"checkpoints/{number:020d}.parquet"
-
-
-def _number(key: str) -> int:
-    return int(key.removeprefix("checkpoints/").removesuffix(".parquet"))
+                written.unlink(missing_ok=True)

@@ -206,10 +206,13 @@
     select kept.* from {{ table }} as kept inner join {{ newest_states() }} as newest using (person_key, load_id)
 {%- endmacro %}
 
-{# The same after the rows of a load were appended, where its strategy did not replace those of the same people. #}
+{# After the rows of a load came to a table: removes older ones of the same people, also of those who have none any more. #}
 {% macro forget_replaced(table) %}{{ return(adapter.dispatch('forget_replaced', 'proficio')(table)) }}{% endmacro %}
 {% macro default__forget_replaced(table) %}{{ keep_newest(table) }}{% endmacro %}
-{% macro duckdb__forget_replaced(table) %}{% endmacro %}
+{% macro duckdb__forget_replaced(table) -%}
+    delete from {{ table }} as kept using {{ newest_states() }} as newest
+    where kept.person_key = newest.person_key and kept.load_id < newest.load_id
+{%- endmacro %}
 
 {# What has to be mended of dbt-spark and Iceberg: a view that is replaced keeps its text in the metastore, the files of a dropped table
    stay, and values of seeds are put in without quoting. #}

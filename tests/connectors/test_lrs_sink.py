@@ -11,7 +11,8 @@ import pytest
 
 from flows.feedback import feedback
 from flows.opening import definitions
-from flows.settings import LrsSinkSettings, Settings, SinksSettings
+from flows.settings import Settings
+from flows.sink_settings import LrsSinkSettings, SinksSettings
 from flows.sinks import listed, teller
 from schemas.alignment import parse_rules
 from schemas.xapi import is_valid

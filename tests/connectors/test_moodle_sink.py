@@ -16,7 +16,8 @@ from connectors.consents import say
 from flows.feedback import feedback, forget, refused
 from flows.frameworks import set_up_moodle
 from flows.opening import definitions
-from flows.settings import MoodleSinkSettings, PagesSettings, Settings, SinksSettings
+from flows.settings import PagesSettings, Settings
+from flows.sink_settings import MoodleSinkSettings, SinksSettings
 from schemas.errors import SettingsError, UnavailableError
 from schemas.policy import Policy
 from tests.conftest import SHARED

@@ -4,10 +4,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from connectors import warehouse
 from tests.graded import CALIBRATION, voiding
+from tests.home import GOOD, Home
 from tests.pipeline import Pipeline
 from transforms.calibration import Calibration
 from transforms.commits import Commit, FileChange
@@ -171,3 +173,16 @@ def test_more_success_never_lowers_a_level(tmp_path: Path) -> None:
     # The last of them, the newest piece, moves its own competency most: older ones fade there sooner than in general ability.
     moved = {key[1]: row["ability_mean"] - before[key]["ability_mean"] for key, row in pipeline.levels().items()}
     assert all(moved["data-literacy"] > other > 0 for name, other in moved.items() if name != "data-literacy")
+
+
+def test_of_a_person_whose_evidence_was_all_withdrawn_no_day_is_left(tmp_path: Path) -> None:
+    home, named = Home(tmp_path / "home"), "11111111-1111-4111-8111-111111111111"
+    withdrawing = {"actor": GOOD["actor"], "verb": {"id": "http://adlnet.gov/expapi/verbs/voided"},
+               "object": {"objectType": "StatementRef", "id": named}}  # fmt: skip
+    for statement, days in (({**GOOD, "id": named}, 1), (withdrawing, 0)):
+        home("ingest", "-", stdin=orjson.dumps(statement))
+        home("land")
+        home("estimate", "--daily")
+        assert warehouse.rows(home.settings.warehouse, "select count(*) as days from int_level_days") == [
+            {"days": days}
+        ]

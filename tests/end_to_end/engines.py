@@ -11,7 +11,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from connectors import spark, warehouse
+from connectors import warehouse
+from connectors.spark.session import session
 from flows.estimate import estimate
 from flows.opening import definitions
 from flows.settings import EstimateSettings, Settings, SparkSettings
@@ -39,7 +40,7 @@ def differences(settings: Settings) -> dict[str, Any]:
 def session_of(settings: Settings) -> AbstractContextManager[Any]:
     """A session as the settings have it."""
     chosen = settings.spark
-    return spark.session(chosen.master, settings.spark_home, settings.estimate.memory, chosen.conf)
+    return session(chosen.master, settings.spark_home, settings.estimate.memory, chosen.conf)
 
 
 def compared(settings: Settings, files: Path) -> dict[str, Any]:

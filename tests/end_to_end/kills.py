@@ -1,9 +1,10 @@
 """Exactly once under fire: the lander is killed at random moments, a Kafka broker too; every statement lands once.
 
-By hand, at full size:  python -m tests.end_to_end.kills --statements 200000 --kills 20 --log kafka
+By hand, at full size:  python -m tests.end_to_end.kills --statements 200000 --kills 20 --log kafka [--lake s3 --faults 0.1]
 """
 
 import argparse
+import json
 import os
 import random
 import signal
@@ -15,12 +16,12 @@ from pathlib import Path
 from uuid import UUID
 
 import orjson
-import pyarrow.parquet as pq
 
 from flows.opening import event_log, lake_of, topics
 from flows.settings import EventLogSettings, LandSettings, Settings
 from schemas.records import STATEMENTS, Record
 from tests.broker import Broker
+from tests.object_store import ObjectStore
 
 
 def statement(number: int, random_bits: random.Random) -> dict[str, object]:
@@ -51,6 +52,8 @@ def lander(settings: Settings) -> subprocess.Popen[bytes]:
     environment = {
         **os.environ,
         "PROFICIO_HOME": str(settings.home),
+        "PROFICIO_LAKE": settings.lake,
+        "PROFICIO_LAKE_OPTIONS": json.dumps(settings.lake_options),
         "PROFICIO_EVENT_LOG__KIND": settings.event_log.kind,
         "PROFICIO_EVENT_LOG__BOOTSTRAP_SERVERS": settings.event_log.bootstrap_servers,
         "PROFICIO_LAND__BATCH_RECORDS": str(settings.land.batch_records),
@@ -64,17 +67,20 @@ def landed_once(settings: Settings, ids: list[str]) -> int:
     """How many landed, which are those that were sent, each once."""
     landed = []
     for file in lake_of(settings).published():
-        landed += pq.read_table(file.path, columns=["statement_id"])["statement_id"].to_pylist()
+        landed += lake_of(settings).read(file, ["statement_id"])["statement_id"].to_pylist()
     assert len(landed) == len(set(landed)), f"{len(landed) - len(set(landed))} statements landed twice"
     assert set(landed) == set(ids), f"{len(set(ids) - set(landed))} statements were lost"
     return len(landed)
 
 
-def landed_under_fire(home: Path, statements: int, kills: int, broker: Broker | None, seed: int) -> dict[str, int]:
-    """Append statements, land them while killing; how many were sent, landed, and what the kills met."""
+def landed_under_fire(
+    home: Path, statements: int, kills: int, broker: Broker | None, seed: int, store: ObjectStore | None = None
+) -> dict[str, int]:
+    """Append statements, land them while killing, in a folder or a store; how many were sent, landed, and what the kills met."""
     random_bits = random.Random(seed)
     log_settings = EventLogSettings(kind="kafka", bootstrap_servers=broker.address) if broker else EventLogSettings()
-    settings = Settings(home=home, event_log=log_settings, land=LandSettings(batch_records=max(500, statements // 60)))
+    land = LandSettings(batch_records=max(500, statements // 60))
+    settings = Settings(home=home, event_log=log_settings, land=land, **(store.settings if store else {}))
     ids = sent(settings, statements, random_bits)
     restarts = {kills // 3, 2 * kills // 3} if broker else set()
     in_the_middle = 0
@@ -101,12 +107,19 @@ if __name__ == "__main__":
     arguments.add_argument("--statements", type=int, default=200_000)
     arguments.add_argument("--kills", type=int, default=20)
     arguments.add_argument("--log", choices=["kafka", "sqlite"], default="kafka")
+    arguments.add_argument("--lake", choices=["folder", "s3"], default="folder")
+    arguments.add_argument("--faults", type=float, default=0.1, help="share of the requests to S3 that meet one")
     arguments.add_argument("--seed", type=int, default=int(time.time()))
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         started = Broker(Path(folder) / "kafka") if given.log == "kafka" else None
+        store = ObjectStore(Path(folder) / "s3", given.faults) if given.lake == "s3" else None
         try:
-            print(landed_under_fire(Path(folder) / "home", given.statements, given.kills, started, given.seed))
+            print(landed_under_fire(Path(folder) / "home", given.statements, given.kills, started, given.seed, store))
+            if store:
+                print("requests:", store.counts())
         finally:
             if started:
                 started.kill()
+            if store:
+                store.stop()

@@ -16,7 +16,8 @@ from typing import Any
 from connectors import sinks
 from connectors.sinks import Change, Sink
 from flows.feedback import feedback
-from flows.settings import Settings, SinksSettings, WebhookSettings
+from flows.settings import Settings
+from flows.sink_settings import SinksSettings, WebhookSettings
 from tests.levels import START, level, publish_levels
 from transforms.estimator import Evidence, Parameters, estimate, fold
 

@@ -1,6 +1,6 @@
 """Landing by many workers in one consumer group: how much faster, and exactly once while they are killed and paused.
 
-python -m tests.end_to_end.workers [--statements 400000] [--faults 20]
+python -m tests.end_to_end.workers [--statements 400000] [--faults 20] [--lake s3 --store-faults 0.1]
 """
 
 import argparse
@@ -19,16 +19,19 @@ from flows.settings import EventLogSettings, LandSettings, Settings
 from tests.broker import Broker
 from tests.end_to_end.kills import landed_once, lander, sent
 from tests.end_to_end.soak_scene import until
+from tests.object_store import ObjectStore
 
 _PARTITIONS = 8
 _SESSION = 6.0  # seconds: the shortest that a broker grants
 
 
-def landed_under_faults(folder: Path, statements: int, workers: int, faults: int, seed: int) -> dict[str, int]:
+def landed_under_faults(
+    folder: Path, statements: int, workers: int, faults: int, seed: int, store: ObjectStore | None = None
+) -> dict[str, int]:
     """Land with so many workers while one after the other is killed, or paused for longer than its session and resumed."""
     random_bits = random.Random(seed)
     with _broker(folder / "kafka") as broker:
-        settings = _settings(folder / "home", broker, max(100, statements // faults // 100))
+        settings = _settings(folder / "home", broker, max(100, statements // faults // 100), store)
         ids: list[str] = []
         running: list[subprocess.Popen[bytes]] = []
         ended: list[int] = []
@@ -63,12 +66,12 @@ def _landed(settings: Settings) -> int:
     return sum(file.last - file.first + 1 for file in lake_of(settings).published())
 
 
-def throughput(folder: Path, statements: int) -> list[dict[str, float]]:
+def throughput(folder: Path, statements: int, on_s3: bool = False) -> list[dict[str, float]]:
     """Statements a second by one, two and four workers, their starting included."""
     rows: list[dict[str, float]] = []
     for workers in (1, 2, 4):
-        with _broker(folder / f"kafka-{workers}") as broker:
-            settings = _settings(folder / f"home-{workers}", broker, 20_000)
+        with _broker(folder / f"kafka-{workers}") as broker, _store(folder / f"s3-{workers}", on_s3) as store:
+            settings = _settings(folder / f"home-{workers}", broker, 20_000, store)
             ids = sent(settings, statements, random.Random(workers))
             began = time.monotonic()
             running = [lander(settings) for _ in range(workers)]
@@ -82,11 +85,10 @@ def throughput(folder: Path, statements: int) -> list[dict[str, float]]:
     return rows
 
 
-def _settings(home: Path, broker: Broker, batch: int) -> Settings:
+def _settings(home: Path, broker: Broker, batch: int, store: ObjectStore | None) -> Settings:
     log = EventLogSettings(kind="kafka", bootstrap_servers=broker.address, partitions=_PARTITIONS)
-    return Settings(
-        home=home, event_log=log, land=LandSettings(batch_records=batch, group="land", session_seconds=_SESSION)
-    )
+    land = LandSettings(batch_records=batch, group="land", session_seconds=_SESSION)
+    return Settings(home=home, event_log=log, land=land, **(store.settings if store else {}))
 
 
 @contextmanager
@@ -98,12 +100,28 @@ def _broker(folder: Path) -> Iterator[Broker]:
         started.kill()
 
 
+@contextmanager
+def _store(folder: Path, wanted: bool, faults: float = 0) -> Iterator[ObjectStore | None]:
+    started = ObjectStore(folder, faults) if wanted else None
+    try:
+        yield started
+    finally:
+        if started:
+            started.stop()
+
+
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--statements", type=int, default=400_000)
     arguments.add_argument("--faults", type=int, default=20)
+    arguments.add_argument("--lake", choices=["folder", "s3"], default="folder")
+    arguments.add_argument("--store-faults", type=float, default=0.1, help="share of the requests to S3 that meet one")
     arguments.add_argument("--seed", type=int, default=int(time.time()))
     given = arguments.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(landed_under_faults(Path(folder), given.statements, 3, given.faults, given.seed)), flush=True)
-        throughput(Path(folder), given.statements)
+    on_s3 = given.lake == "s3"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with _store(folder / "s3", on_s3, given.store_faults) as store:
+            done = landed_under_faults(folder, given.statements, 3, given.faults, given.seed, store)
+            print(json.dumps({**done, **({"requests": store.counts()} if store else {})}), flush=True)
+        throughput(folder, given.statements, on_s3)

@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -290,10 +291,14 @@ def _job(deployment: dict[str, Any], url: str) -> dict[str, Any]:
     from prefect_kubernetes.worker import KubernetesWorkerJobConfiguration
 
     template = json.loads((PREFECT / "kubernetes-job.json").read_text())
-    with temporary_settings({PREFECT_API_URL: url}):
-        made = asyncio.run(
-            KubernetesWorkerJobConfiguration.from_template_and_values(template, deployment["job_variables"])
-        )
+
+    def configured() -> KubernetesWorkerJobConfiguration:
+        with temporary_settings({PREFECT_API_URL: url}):
+            given = KubernetesWorkerJobConfiguration.from_template_and_values(template, deployment["job_variables"])
+            return asyncio.run(given)
+
+    with ThreadPoolExecutor(1) as thread:  # the browser of other tests keeps a loop running in this one
+        made = thread.submit(configured).result()
     made.prepare_for_flow_run(FlowRun(flow_id=deployment["flow_id"], name="a run"))
     job = dict(made.job_manifest)
     for name in ("parallelism", "completions"):  # Prefect asks for them where Kubernetes has none, and passes over them

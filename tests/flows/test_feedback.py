@@ -14,7 +14,8 @@ from connectors.ledger import Ledger
 from flows.feedback import Told, due, feedback, refused
 from flows.opening import event_log
 from flows.publish import publish_live
-from flows.settings import Settings, SinksSettings, WebhookSettings
+from flows.settings import Settings
+from flows.sink_settings import SinksSettings, WebhookSettings
 from schemas.errors import InputError, SettingsError, UnavailableError
 from schemas.records import LEVELS
 from tests.graded import CALIBRATION, answered, voiding

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from connectors import sinks
 from connectors.sinks import Change, Sink
 from flows.feedback import Told, approve, due, feedback, forget
-from flows.settings import Settings, SinksSettings, WebhookSettings
+from flows.settings import Settings
+from flows.sink_settings import SinksSettings, WebhookSettings
 from flows.sink_states import sink_state
 from flows.sinks import listed
 from schemas.errors import InputError, ProficioError, SettingsError, UnavailableError

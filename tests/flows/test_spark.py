@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from connectors import spark
 from connectors.publication import IDENTIFYING
+from connectors.spark.warehouse import rows
 from flows.opening import definitions
 from flows.publish import MARTS
 from tests import spark_cluster
@@ -71,7 +71,7 @@ def looked_at(home: Home) -> dict[str, dict[int, set[str]]]:
         session.table("mart_levels").write.mode("overwrite").parquet(str(levels))
         for table in ("int_evidence", "int_competency_states", "int_estimates"):
             query = f"select file_path, partition.person_key_bucket as bucket from main.{table}.files"
-            for row in spark.rows(session, query):
+            for row in rows(session, query):
                 files.setdefault(table, {}).setdefault(row["bucket"], set()).add(row["file_path"])
     found = compared(settings, levels)
     assert found["rows"] > 0
@@ -120,12 +120,16 @@ def test_new_evidence_rewrites_the_buckets_of_its_people_alone(
     running.wait()
     assert "with what is new" in home("estimate", "--daily", "--target", "spark", **told(SPARK()))
     after = looked_at(home)
+    assert buckets, "the test before has estimated what this one goes on from"
     for table, before in buckets.items():
         assert len(before) > 10
         changed = [bucket for bucket in before | after[table] if before.get(bucket) != after[table].get(bucket)]
         assert 0 < len(changed) <= 2, f"{table}: two people's evidence changed, and the buckets {changed} were written"
+    told_of = home("levels", "learner0007@example.org", "--json", "--target", "spark", **told(SPARK()))
+    assert len({json.loads(line)["competency"] for line in told_of.splitlines()}) == 14
 
 
+@pytest.mark.slow
 def test_marts_and_levels_are_told_from_it(home: Home) -> None:
     """What it publishes has the types and, but for what is counted from now, the values of what DuckDB does."""
     home("estimate", "--daily")

@@ -1,25 +1,17 @@
-"""Spark as the engine of the models: a session over Iceberg tables, and what stands around a dbt run there.
+"""What stands around a dbt run on Spark, as connectors/warehouse.py has it for DuckDB: loads, accounts, dead letters, marts."""
 
-connectors/warehouse.py is the same for DuckDB. Iceberg has what the models need and Parquet files have not: rows are deleted
-and merged, a table changes wholly or not at all, and a load rewrites only the buckets of people that it touches.
-"""
-
-import os
-import socket
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING, Any
-from warnings import catch_warnings, simplefilter
 
-from connectors import lake, publication
-from connectors.lake import Lake
-from connectors.warehouse import Load, newest_letters
-from schemas.errors import InputError, SettingsError, UnavailableError
+from connectors import publication
+from connectors.lake import Lake, LakeFile, storage_errors
+from connectors.warehouse import Load, new_files, newest_letters
+from schemas.errors import InputError
 from schemas.lake import STATEMENTS
 from schemas.records import StoredRecord
 from transforms.identity import Identities
@@ -27,10 +19,7 @@ from transforms.identity import Identities
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-ICEBERG = "org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.10.0"
 _SETUP = """
-create schema if not exists main;
-use main;
 create schema if not exists lake;
 create table if not exists lake.progress (
     load_id bigint, finished_load_id bigint, completed_load_id bigint, digest string, identities string
@@ -48,126 +37,6 @@ create table if not exists lake.findings (day date, source string, finding strin
 """
 NO_VIEW = ("mart_explanations",)  # its text is longer than the metastore that Spark brings along (Derby) can keep
 _ACCOUNTS_AT_ONCE = 500_000
-_LOGGING = "log4j2.properties"  # Spark's default tells of its start, and warns of what is as it should be
-_LOGGED = """
-rootLogger.level = error
-logger.shell.name = org.apache.spark.api.python.PythonGatewayServer
-logger.shell.level = error
-rootLogger.appenderRef.stderr.ref = stderr
-appender.stderr.type = Console
-appender.stderr.name = stderr
-appender.stderr.target = SYSTEM_ERR
-appender.stderr.layout.type = PatternLayout
-appender.stderr.layout.pattern = %d{yyyy-MM-dd HH:mm:ss} %p %c{1}: %m%n%ex{short.message}
-"""
-_MEND = "See spark.master and spark.conf; one process at a time has a metastore in a folder."
-
-
-@contextmanager
-def session(master: str, folder: Path, memory: str, conf: Mapping[str, str]) -> Iterator["SparkSession"]:
-    """A session on a master (`local[*]`, `spark://host:7077`, `yarn`, `k8s://…`) with a JVM of its own, ended afterwards.
-
-    Tables and their metastore (Derby) stand in `folder`, but where `conf`, in Spark's own names, says otherwise. SettingsError
-    without pyspark, UnavailableError where the master or the metastore does not answer. Within one, it is that one again.
-    """
-    try:
-        from py4j.protocol import Py4JError
-        from pyspark.errors import PySparkException
-        from pyspark.sql import SparkSession
-    except ImportError as error:
-        raise SettingsError("pyspark is not installed.", "Install proficio[spark].") from error
-    within = SparkSession.getActiveSession()
-    if within is not None:
-        yield within
-        return
-    _answering(master)
-    with lake.storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / _LOGGING).write_text(_LOGGED)
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # of executors, which need proficio for models in Python
-    _run_python_models_in_the_session()
-    builder = SparkSession.builder.appName("proficio").master(master).enableHiveSupport()
-    for name, value in {**_defaults(folder.resolve(), memory), **conf}.items():
-        builder = builder.config(name, value)
-    opened: SparkSession | None = None
-    try:
-        opened = builder.getOrCreate()
-        for statement in _SETUP.split(";"):
-            opened.sql(statement)
-        yield opened
-    except (PySparkException, Py4JError) as error:
-        raise UnavailableError(f"Spark at {master} cannot be used: {str(error).splitlines()[0]}", _MEND) from None
-    finally:
-        if opened is not None:
-            with suppress(Py4JError, OSError):  # where its JVM is gone
-                opened.stop()
-        _end()
-
-
-def _answering(master: str) -> None:
-    """UnavailableError where no master of a standalone cluster accepts a connection: Spark takes a minute to say so."""
-    if not master.startswith("spark://"):
-        return
-    reasons = []
-    for place in master.removeprefix("spark://").split(","):
-        host, _, port = place.rpartition(":")
-        try:
-            socket.create_connection((host, int(port)), timeout=10).close()
-            return
-        except (OSError, ValueError) as error:
-            reasons.append(f"{place}: {error}")
-    raise UnavailableError(f"Spark at {master} cannot be used: {'; '.join(reasons)}", _MEND)
-
-
-def _run_python_models_in_the_session() -> None:
-    """Give dbt-spark what it has for Databricks alone: a way to run a model in Python, here in the session that is open."""
-    from dbt.adapters.base.impl import PythonJobHelper
-    from dbt.adapters.spark.impl import SparkAdapter
-    from pyspark.sql import SparkSession
-
-    class InSession(PythonJobHelper):  # type: ignore[misc]
-        def __init__(self, parsed_model: dict[str, Any], credential: Any) -> None:  # as dbt calls it
-            pass
-
-        def submit(self, compiled_code: str) -> None:
-            code = compile(compiled_code, "<a model in Python>", "exec")
-            with catch_warnings():
-                simplefilter("ignore")  # dbt-spark asks for pandas-on-Spark, and needs it not
-                exec(code, {"spark": SparkSession.active(), "__name__": "model"})  # noqa: S102 - the project's own
-
-    SparkAdapter.python_submission_helpers = property(lambda _: {"session": InSession})
-
-
-def _end() -> None:
-    """End the JVM, which pyspark keeps for its process's life: it holds the metastore, and its memory cannot change."""
-    from pyspark import SparkContext
-
-    gateway = SparkContext._gateway
-    if gateway is not None:
-        gateway.shutdown()
-        gateway.proc.stdin.close()
-        gateway.proc.wait()
-    SparkContext._gateway = SparkContext._jvm = None
-
-
-def _defaults(folder: Path, memory: str) -> dict[str, str]:
-    return {
-        "spark.driver.memory": memory.removesuffix("B").lower(),
-        "spark.jars.packages": ICEBERG,
-        "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
-        "spark.sql.catalog.spark_catalog": "org.apache.iceberg.spark.SparkSessionCatalog",
-        "spark.sql.catalog.spark_catalog.type": "hive",
-        "spark.hadoop.iceberg.engine.hive.lock-enabled": "false",  # Derby has no locks; one process estimates at a time
-        "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={folder}/metastore;create=true",
-        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={folder}/{_LOGGING} "
-        f"-Dderby.stream.error.file={folder}/derby.log",
-        "spark.sql.warehouse.dir": f"{folder}/tables",
-        "spark.sql.session.timeZone": "UTC",
-        "spark.sql.execution.arrow.pyspark.enabled": "true",
-        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-    }
 
 
 def begin_load(
@@ -178,17 +47,17 @@ def begin_load(
     See connectors.warehouse.begin_load. As no transaction spans tables here, offsets bear the load that took them up, and
     count once `lake.progress` says that it is finished.
     """
+    for statement in _SETUP.split(";"):
+        session.sql(statement)
     before = _progress(session)
     full = full_refresh or digest != before["digest"]
     finished = 0 if full else before["finished_load_id"]
     session.sql("delete from lake.offsets where load_id > ?", args=[finished])
     taken = {(row.topic, row.log_partition): row.next_offset for row in session.sql(_TAKEN).collect()}
-    files = tuple(file for file in where.published() if file.last >= taken.get((file.topic, file.partition), 0))
-    for file in files:
-        where.version(file)  # tells of a damaged one by its name
+    files = new_files(where, taken)
     load_id = before["load_id"] + 1
     _note_progress(session, {**before, "load_id": load_id, "finished_load_id": finished})
-    _landed(session, files, taken, load_id).createOrReplaceGlobalTempView("landed")
+    _landed(session, where, files, taken, load_id).createOrReplaceGlobalTempView("landed")
     if before["identities"] != identities.digest:
         _relink(session, identities, load_id)
         _note_attributes(session, identities)
@@ -201,12 +70,9 @@ def begin_load(
 
 def finish_load(session: "SparkSession", load: Load, digest: str, identities: Identities, vacuum: bool = False) -> None:
     """Note that every model has taken up a load: the next one starts behind it. With `vacuum`, old snapshots go."""
-    ends: dict[tuple[str, int], int] = {}
-    for file in load.files:
-        ends[file.topic, file.partition] = max(ends.get((file.topic, file.partition), 0), file.last + 1)
-    if ends:
-        rows = [(topic, partition, offset, load.load_id) for (topic, partition), offset in ends.items()]
-        _rows(session, rows, "topic string, log_partition int, next_offset bigint, load_id bigint").writeTo(
+    if load.files:
+        ends = [(topic, partition, offset, load.load_id) for (topic, partition), offset in load.ends.items()]
+        _rows(session, ends, "topic string, log_partition int, next_offset bigint, load_id bigint").writeTo(
             "lake.offsets"
         ).append()
     done = {"load_id": load.load_id, "finished_load_id": load.load_id, "completed_load_id": load.load_id}
@@ -246,9 +112,12 @@ def _estimated() -> Iterator[None]:
 
 
 def rejected_offsets(session: "SparkSession") -> dict[int, int]:
-    """For each partition of the dead letters the offset behind the last one that was read into `lake.rejected`."""
+    """For each partition of the dead letters the offset behind the last one that was read into `lake.rejected`.
+
+    InputError before an estimate.
+    """
     query = "select log_partition, max(next_offset) as next_offset from lake.rejected_offsets group by log_partition"
-    return {row.log_partition: row.next_offset for row in session.sql(query).collect()}
+    return {row["log_partition"]: row["next_offset"] for row in rows(session, query)}
 
 
 def note_rejected(session: "SparkSession", partition: int, end: int, letters: Iterable[StoredRecord]) -> int:
@@ -274,7 +143,7 @@ def stage(session: "SparkSession", folder: Path, queries: Mapping[str, str], mem
     What Spark writes lies in parts, whose folder the driver and the executors share. InputError before an estimate.
     """
     rows = {}
-    with lake.storage_errors(folder), _estimated():
+    with storage_errors(folder), _estimated():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for mart, query in queries.items():
             parts = folder.resolve() / f"{mart}.parts"
@@ -311,7 +180,7 @@ def _note_progress(session: "SparkSession", progress: Mapping[str, Any]) -> None
 
 
 def _landed(
-    session: "SparkSession", files: Sequence[lake.LakeFile], taken: Mapping[tuple[str, int], int], load_id: int
+    session: "SparkSession", where: Lake, files: Sequence[LakeFile], taken: Mapping[tuple[str, int], int], load_id: int
 ) -> "DataFrame":
     from pyspark.sql import functions
     from pyspark.sql.pandas.types import from_arrow_schema
@@ -319,7 +188,7 @@ def _landed(
     schema = from_arrow_schema(STATEMENTS)
     if not files:
         return session.createDataFrame([], schema).withColumn("load_id", functions.lit(load_id).cast("bigint"))
-    found = session.read.schema(schema).parquet(*(str(file.path) for file in files))
+    found = session.read.schema(schema).parquet(*map(where.address, files))
     known = functions.lit(False)
     for (topic, partition), offset in taken.items():
         if any((file.topic, file.partition) == (topic, partition) and file.first < offset for file in files):

@@ -13,6 +13,7 @@ from flows.commands import (
     framework,
     inspect,
     keeping,
+    lake,
     lti,
     measure,
     moodle,
@@ -64,6 +65,7 @@ app.add_typer(align.app, name="align")
 app.add_typer(audit.app, name="audit")
 app.add_typer(serving.app, name="clients")
 app.add_typer(framework.app, name="framework")
+app.add_typer(lake.app, name="lake")
 app.add_typer(lti.app, name="lti")
 app.add_typer(moodle.app, name="moodle")
 app.add_typer(person.app, name="person")

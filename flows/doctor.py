@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flows.opening import dbt_project, definitions, event_log, topics
+from flows.opening import dbt_project, definitions, event_log, lake_of, topics
 from flows.settings import Settings
 from schemas.errors import ProficioError, StorageError, UnavailableError
 
@@ -31,6 +31,7 @@ def examine(settings: Settings) -> list[Finding]:
         "Python": _python,
         "data folder": _home,
         "disk room": _room,
+        "lake": _lake,
         "event log": _event_log,
         "topics": _topics,
         "framework": _framework,
@@ -53,14 +54,19 @@ def _python(_: Settings) -> str:
 
 def _home(settings: Settings) -> str:
     try:
-        settings.lake_folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=settings.lake_folder):
+        settings.home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=settings.home):
             pass
     except OSError as error:
         raise StorageError(
             f"{settings.home} is not writable: {error.strerror}.", "Make it writable, or set home (PROFICIO_HOME)."
         ) from None
     return str(settings.home)
+
+
+def _lake(settings: Settings) -> str:
+    lake_of(settings).check()
+    return str(lake_of(settings))
 
 
 def _room(settings: Settings) -> str:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from connectors import lake
 from connectors.event_log import EventLog, Membership
 from flows.backlog import Waiting, backlog
+from flows.copying import check_copied
 from flows.dead_letters import record_of
 from flows.gates import passed
 from flows.late import take_out_erased
@@ -99,6 +100,7 @@ def joined(settings: Settings, log: EventLog) -> Iterator[Membership | None]:
 
 
 def _make_ready(settings: Settings, log: EventLog) -> None:
+    check_copied(settings)
     lake_of(settings).sweep()
     migrate(settings, log)
 

@@ -197,15 +197,15 @@ def _text(path: Path, setting: str) -> str:
 
 def lake_of(settings: Settings) -> Lake:
     """The lake of statements: a folder, or a place in an object store."""
-    return _lake(settings.lake, frozenset(settings.lake_options.items()), settings.lake_folder)
+    if not settings.lake:
+        return FileLake(settings.lake_folder)
+    return _object_lake(settings.lake, frozenset(settings.lake_options.items()), settings.home / "lake" / "copies")
 
 
 @lru_cache
-def _lake(url: str, options: frozenset[tuple[str, str]], folder: Path) -> Lake:
-    """One for all threads of a process, for it keeps what it knows of a store. Only the kind that is used is imported."""
-    if not url:
-        return FileLake(folder)
+def _object_lake(url: str, options: frozenset[tuple[str, str]], copies: Path) -> Lake:
+    """One for a whole process, for it keeps what it knows of a store. Imported where it is used."""
     from connectors.lake.objects import ObjectLake
     from connectors.lake.stores import store_of
 
-    return ObjectLake(store_of(url, dict(options)), url, folder)
+    return ObjectLake(store_of(url, dict(options)), url, copies)

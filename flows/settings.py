@@ -188,7 +188,7 @@ class Settings(BaseSettings):
 
     @property
     def lake_folder(self) -> Path:
-        """Folder of the lake of statements; where the lake is elsewhere, of copies of what is read, and locks."""
+        """Folder of the lake of statements, where `lake` names no other place."""
         return self.home / "lake" / "statements"
 
     @property

@@ -1,6 +1,6 @@
 """A real S3 API server as a process: moto's. What it answers can be refused, lost or late, and is written down.
 
-As a process of its own:  python -m tests.object_store PORT LOG FAULTS SEED
+As a process of its own:  python -m tests.object_store PORT LOG FAULTS SEED CARELESS
 """
 
 import json
@@ -24,16 +24,18 @@ TIMEOUT = 2  # seconds that its clients wait
 
 
 class ObjectStore:
-    """Starts on construction, with an empty bucket. `faults` is the share of requests that meet one."""
+    """Starts on construction, with an empty bucket. `faults` is the share of requests that meet one; a careless one lets a
+    name be made twice.
+    """
 
-    def __init__(self, folder: Path, faults: float = 0, seed: int = 1) -> None:
+    def __init__(self, folder: Path, faults: float = 0, seed: int = 1, careless: bool = False) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = folder / "requests.ndjson"
         with (folder / "moto.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.object_store", str(self.port), str(self._log), str(faults), str(seed)],
+                [sys.executable, "-m", "tests.object_store", *map(str, [self.port, self._log, faults, seed, int(careless)])],
                 stdout=log, stderr=log, cwd=Path(__file__).parents[1],
             )  # fmt: skip
         ends = time.monotonic() + 60
@@ -80,11 +82,13 @@ class ObjectStore:
 class _Faulty:
     """Stands before a WSGI application; some of what is asked goes wrong, as networks and busy stores do."""
 
-    def __init__(self, served: Any, log: Path, share: float, seed: int) -> None:
-        self._served, self._log, self._share = served, log.open("a", buffering=1), share
+    def __init__(self, served: Any, log: Path, share: float, seed: int, careless: bool) -> None:
+        self._served, self._log, self._share, self._careless = served, log.open("a", buffering=1), share, careless
         self._random = random.Random(seed)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if self._careless:
+            environ.pop("HTTP_IF_NONE_MATCH", None)
         names_one_object = environ["PATH_INFO"].count("/") > 1 or environ["REQUEST_METHOD"] == "GET"
         meets = names_one_object and self._random.random() < self._share
         fault = self._random.choice(["refused", "lost", "late", "slow"]) if meets else ""
@@ -107,13 +111,13 @@ class _Faulty:
         return [answer]
 
 
-def _serve(port: int, log: Path, faults: float, seed: int) -> None:
+def _serve(port: int, log: Path, faults: float, seed: int, careless: bool) -> None:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import run_simple
 
-    application = _Faulty(DomainDispatcherApplication(create_backend_app), log, faults, seed)
+    application = _Faulty(DomainDispatcherApplication(create_backend_app), log, faults, seed, careless)
     run_simple("127.0.0.1", port, application, threaded=True)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]))
+    _serve(int(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]), sys.argv[5] == "1")

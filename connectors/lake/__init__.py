@@ -95,6 +95,10 @@ class Lake(ABC):
         """Keep the lake's state."""
 
     @abstractmethod
+    def check(self) -> None:
+        """StorageError where what it stands on cannot keep what a lake promises, or is not writable."""
+
+    @abstractmethod
     def sweep(self, at_once: bool = False) -> int:
         """Finish or remove what killed processes left; how many files were removed. For who has the lake alone.
 

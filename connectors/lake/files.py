@@ -15,6 +15,7 @@ from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from secrets import token_hex
+from tempfile import TemporaryFile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -98,6 +99,12 @@ class FileLake(Lake):
         with storage_errors(self.folder), _temporary(path) as temporary:
             temporary.write_text(json.dumps(asdict(now)))
             _rename(temporary, path)
+
+    def check(self) -> None:
+        with storage_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=self.folder):
+                pass
 
     def sweep(self, at_once: bool = False) -> int:
         """Claimed files are published; temporary ones, and those that a compacted one replaced, removed."""

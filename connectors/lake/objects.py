@@ -23,7 +23,8 @@ from shutil import rmtree
 import obstore
 import pyarrow as pa
 import pyarrow.parquet as pq
-from obstore.exceptions import AlreadyExistsError, NotFoundError
+import stamina
+from obstore.exceptions import AlreadyExistsError, GenericError, NotFoundError
 from obstore.store import ObjectStore
 
 from connectors.lake import COMPACT_BELOW, Fenced, Lake, LakeFile, State, name_of, storage_errors, version_of
@@ -44,11 +45,12 @@ from connectors.lake.checkpoints import (
 from connectors.lake.compaction import merge, neighbours
 from connectors.lake.locks import hold
 from connectors.lake.stores import store_errors
-from schemas.errors import UnavailableError
+from schemas.errors import StorageError, UnavailableError
 from schemas.lake import STATEMENTS
 
 _FOLD_AT = 100  # entries
 _AT_ONCE = 16  # requests
+_TRIES = 8  # of a conditional put that nothing answers
 _KEPT = 2  # checkpoints beside the newest, for whoever reads one just now
 _GRACE = timedelta(
     hours=24
@@ -136,6 +138,18 @@ class ObjectLake(Lake):
                 self._delete([object_name(file)])
                 file.path.unlink(missing_ok=True)
 
+    def check(self) -> None:
+        """StorageError where the store makes a name twice: landing would not be exactly once."""
+        key = f"check/{token_hex(8)}"
+        with store_errors(str(self)):
+            one, other = self._create(key, b"one"), self._create(key, b"other")
+            obstore.delete(self._store, key)
+        if not one or other:
+            raise StorageError(
+                f"{self}: this store does not honour conditional puts (If-None-Match: *), by which landing is exactly once.",
+                "Use a store, or a version of it, that does: S3, MinIO, Ceph from Squid on, GCS, Azure.",
+            )
+
     def state(self) -> State:
         with store_errors(str(self)):
             return self._newest().state
@@ -144,8 +158,9 @@ class ObjectLake(Lake):
         self._commit(lambda checkpoint: replace(checkpoint, state=now))
 
     def sweep(self, at_once: bool = False) -> int:
-        """Fold entries; remove what was replaced longer ago than anybody reads it."""
-        self._fold()
+        """Fold entries; remove what was replaced longer ago than anybody reads it. A store with nothing in it is checked."""
+        if not self._fold() and not self._checkpoint.number:
+            self.check()
         due = datetime.now(UTC) - (timedelta() if at_once else _GRACE)
         with store_errors(str(self)):
             gone = [name for name, since in self._newest().gone.items() if datetime.fromisoformat(since) <= due]
@@ -233,11 +248,11 @@ class ObjectLake(Lake):
         self._entries = {key: file for key, file in {**self._entries, **said}.items() if key in set(keys)}
         return self._entries
 
-    def _fold(self) -> None:
-        """Where entries are many: write the next checkpoint, and remove those that it, or another's, holds."""
+    def _fold(self) -> int:
+        """Where entries are many, write the next checkpoint, and remove those that it, or another's, holds; how many there were."""
         checkpoint, tail = self._chains()
         if len(self._entries) < _FOLD_AT:
-            return
+            return len(self._entries)
         entries = dict(self._entries)
         with store_errors(str(self)):
             self._follow(checkpoint.followed_by(tail))
@@ -246,6 +261,7 @@ class ObjectLake(Lake):
         counted = set(newest.files)
         late = [object_name(entries[key]) for key in passed if entries[key] not in counted]
         self._delete([*passed, *(name for name in late if name not in newest.gone)])
+        return len(entries)
 
     def _commit(self, change: Callable[[Checkpoint], Checkpoint]) -> None:
         """Change the checkpoint, with what goes on from it folded in, until nobody else was faster."""
@@ -277,10 +293,14 @@ class ObjectLake(Lake):
         return Checkpoint()
 
     def _create(self, key: str, content: bytes) -> bool:
-        """Whether a name could be made. An answer that was lost and asked for again finds its own content."""
+        """Whether a name could be made. Where an answer was lost, it is asked for again, and finds its own content: obstore
+        itself repeats only what it knows to be harmless.
+        """
         while True:
             try:
-                obstore.put(self._store, key, content, mode="create")
+                for attempt in stamina.retry_context(on=GenericError, attempts=_TRIES, timeout=None):
+                    with attempt:
+                        obstore.put(self._store, key, content, mode="create")
                 return True
             except AlreadyExistsError:
                 there = self._content(key)

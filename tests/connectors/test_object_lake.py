@@ -1,6 +1,8 @@
 """The lake in a bucket, on a real S3 API server: chains without forks, folding, compaction, what is replaced."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from threading import Thread
 
@@ -10,7 +12,8 @@ import pytest
 
 from connectors.lake import Fenced, LakeFile, State, next_offsets, objects
 from connectors.lake.objects import ObjectLake
-from schemas.errors import StorageError, UnavailableError
+from connectors.lake.stores import store_of
+from schemas.errors import SettingsError, StorageError, UnavailableError
 from schemas.lake import STATEMENTS
 from tests.connectors.test_lake import DAY, table
 from tests.object_store import ObjectStore
@@ -141,3 +144,123 @@ def test_a_store_that_does_not_answer_is_told_of(server: ObjectStore, tmp_path: 
     gone = ObjectLake(server.store("x", "http://127.0.0.1:9"), "s3://learning/x", tmp_path)
     with pytest.raises(UnavailableError, match="s3://learning/x does not answer"):
         gone.published()
+
+
+def test_what_nobody_published_or_reads_any_more_is_removed(
+    lake: ObjectLake, server: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for first in range(0, 20, 5):
+        put(lake, first, first + 4)
+    store = server.store(tmp_path.name)
+    obstore.put(store, "data/received=2026-01-01/t-0-x.parquet", b"what a killed process put")
+    lake.compact()
+    assert lake.sweep() == 0
+    assert len(keys(server, tmp_path.name, "data/")) == 6, "it may be read, or be on its way"
+    assert lake.sweep(at_once=True) == 5
+    assert len(keys(server, tmp_path.name, "data/")) == 1
+    assert offsets(another(server, tmp_path, "elsewhere")) == list(range(20))
+    put(lake, 20, 21)
+    put(lake, 22, 23)
+    lake.compact()
+    monkeypatch.setattr(objects, "_GRACE", timedelta(seconds=-1))
+    assert lake.sweep() == 3
+    assert offsets(lake) == list(range(24))
+
+
+def test_a_file_that_was_late_between_its_two_puts_is_not_lost(
+    lake: ObjectLake, server: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cleaner = another(server, tmp_path, "cleaner")
+    enter = ObjectLake._enter
+
+    def after_a_day(self: ObjectLake, file: LakeFile, follows: int) -> None:
+        assert cleaner.sweep(at_once=True) == 1
+        enter(self, file, follows)
+
+    monkeypatch.setattr(ObjectLake, "_enter", after_a_day)
+    monkeypatch.setattr(objects, "_GRACE", timedelta())
+    put(lake, 0, 9)
+    assert offsets(another(server, tmp_path, "elsewhere")) == list(range(10))
+
+
+def test_a_number_that_was_taken_long_ago_is_no_commit(lake: ObjectLake, server: ObjectStore, tmp_path: Path) -> None:
+    late = another(server, tmp_path, "late")
+    stale = late._newest()
+    for version in range(1, 6):
+        lake.note_state(State(version, version))
+    assert not late._follow(replace(stale, state=State(99, 99))), "its number is free again, and behind the newest"
+    late.note_state(State(6, 6))
+    assert lake.state() == State(6, 6)
+
+
+def test_two_that_rewrite_at_once_lose_nothing(lake: ObjectLake, server: ObjectStore, tmp_path: Path) -> None:
+    for first in range(0, 20, 5):
+        put(lake, first, first + 4)
+    one = lake.published()[0]
+    with pytest.raises(UnavailableError, match="rewritten"), lake.replacing(one) as writer:
+        another(server, tmp_path, "elsewhere").compact()
+        writer.write_table(table(0, 4).slice(5))
+    assert offsets(lake) == list(range(20))
+
+
+def test_no_list_grows_with_what_was_landed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "_FOLD_AT", 10)
+    own = ObjectStore(tmp_path / "own")
+    try:
+        lake = ObjectLake(own.store("lake"), "s3://learning/lake", tmp_path / "copies")
+        listed: list[list[int]] = []
+        for number in range(60):
+            before = len(own.requests())
+            put(lake, number, number)
+            lake.sweep()
+            assert lake.ends("t") == {0: number + 1}
+            listed.append([one["bytes"] for one in own.requests()[before:] if "list-type" in one["query"]])
+        most = [max(map(max, listed[start : start + 20])) for start in (0, 20, 40)]
+        assert most[2] <= 1.05 * most[0], "bytes that one list answers"
+        count = [max(map(len, listed[start : start + 20])) for start in (0, 20, 40)]
+        assert count[2] <= count[0], "lists for one file"
+    finally:
+        own.stop()
+
+
+def test_a_folder_by_way_of_the_same_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "_FOLD_AT", 5)
+    url = f"file://{tmp_path}/lake"
+    lake = ObjectLake(store_of(url, {}), url, tmp_path / "copies")
+    lake.check()
+    for number in range(12):
+        put(lake, number, number)
+    with pytest.raises(Fenced):
+        put(ObjectLake(store_of(url, {}), url, tmp_path / "late"), 11, 12)
+    assert lake.compact() == (12, 1)
+    assert offsets(lake) == list(range(12))
+    assert pq.read_table(lake.address(lake.published()[0]).removeprefix("file://"), partitioning=None).num_rows == 12
+
+
+def test_a_store_that_takes_a_name_twice_is_refused(tmp_path: Path) -> None:
+    careless = ObjectStore(tmp_path / "own", careless=True)
+    try:
+        lake = ObjectLake(careless.store("lake"), "s3://learning/lake", tmp_path / "copies")
+        with pytest.raises(StorageError, match="conditional puts"):
+            lake.sweep()
+    finally:
+        careless.stop()
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "says"),
+    [
+        ("s3://", {}, "cannot be opened"),
+        ("s3://learning/lake", {"regoin": "us-east-1"}, "regoin"),
+        ("s3://learning/lake", {"timeout": "soon"}, "soon"),
+    ],
+)
+def test_what_names_no_store_is_told(url: str, options: dict[str, str], says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        store_of(url, options)
+
+
+def test_a_bucket_that_is_not_there_is_told(server: ObjectStore, tmp_path: Path) -> None:
+    lake = ObjectLake(store_of("s3://nowhere/lake", server.options), "s3://nowhere/lake", tmp_path)
+    with pytest.raises(StorageError, match="s3://nowhere/lake: what should be there is not"):
+        put(lake, 0, 1)

@@ -25,7 +25,7 @@ def logger() -> Any:
 
 def write_logs(form: Literal["text", "json"]) -> None:
     """Write what is logged as it is, or as JSON objects on standard error; what Prefect logs too, once it is imported."""
-    _quiet_kafka()
+    _quiet_libraries()
     if form == "json":
         handler = logging.StreamHandler()
         handler.setFormatter(_json())
@@ -43,9 +43,10 @@ def write_prefect_logs_alike() -> None:
                     handler.setFormatter(_json())
 
 
-def _quiet_kafka() -> None:
-    """Leave out kafka-python's five lines a second while a broker is away: our own errors say it once."""
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+def _quiet_libraries() -> None:
+    """Leave out kafka-python's five lines a second while a broker is away, and stamina's for each try: our own errors say it once."""
+    for name in ("kafka", "stamina"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _json() -> JsonFormatter:
@@ -80,6 +81,6 @@ class _WithHint(logging.Filter):
 def quiet_expected_errors() -> None:
     """Keep tracebacks of `ProficioError` out of Prefect's run logs, and let these say what mends it."""
     write_prefect_logs_alike()
-    _quiet_kafka()
+    _quiet_libraries()
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).addFilter(_WithHint())

@@ -55,7 +55,7 @@ _KEPT = 2  # checkpoints beside the newest, for whoever reads one just now
 _GRACE = timedelta(
     hours=24
 )  # for which a data object that does not count is kept: it may be read, or on its way to be published
-_FOOTER = 64 << 10  # bytes
+_FOOTER = 64 << 10  # bytes that most footers fit into
 
 
 class ObjectLake(Lake):
@@ -124,8 +124,12 @@ class ObjectLake(Lake):
             yield parquet
 
     def version(self, file: LakeFile) -> int:
-        with self.damage(file), store_errors(str(self)):
-            return version_of(pq.read_schema(obstore.open_reader(self._store, object_name(file), buffer_size=_FOOTER)))
+        tail = self._tail(file, _FOOTER)
+        footer = int.from_bytes(tail[-8:-4], "little") + 8  # a file ends with its footer's length and four letters
+        if len(tail) < footer <= file.size:
+            tail = self._tail(file, footer)
+        with self.damage(file):
+            return version_of(pq.read_schema(pa.BufferReader(tail)))
 
     @contextmanager
     def replacing(self, file: LakeFile) -> Iterator[pq.ParquetWriter]:
@@ -249,7 +253,7 @@ class ObjectLake(Lake):
         return self._entries
 
     def _fold(self) -> int:
-        """Where entries are many, write the next checkpoint, and remove those that it, or another's, holds; how many there were."""
+        """Where entries are many, fold them into the next checkpoint, and remove what a checkpoint holds; how many there were."""
         checkpoint, tail = self._chains()
         if len(self._entries) < _FOLD_AT:
             return len(self._entries)
@@ -316,6 +320,11 @@ class ObjectLake(Lake):
 
     def _keys(self, prefix: str) -> list[str]:
         return [one["path"] for page in obstore.list(self._store, prefix) for one in page]
+
+    def _tail(self, file: LakeFile, length: int) -> bytes:
+        with store_errors(str(self)):
+            start = max(0, file.size - length)
+            return bytes(obstore.get_range(self._store, object_name(file), start=start, end=file.size))
 
     def _put(self, file: LakeFile, written: Path) -> None:
         with store_errors(str(self)):

@@ -44,7 +44,7 @@ def write_prefect_logs_alike() -> None:
 
 
 def _quiet_libraries() -> None:
-    """Leave out kafka-python's five lines a second while a broker is away, and stamina's for each try: our own errors say it once."""
+    """Leave out what kafka-python and stamina say of each try while nothing answers: our own errors say it once."""
     for name in ("kafka", "stamina"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 

@@ -1,5 +1,6 @@
 """Object stores: opening one by its URL, and what its errors mean."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -31,7 +32,7 @@ def store_of(url: str, options: Mapping[str, str]) -> ObjectStore:
         return store
     except (BaseError, ValueError) as error:
         raise SettingsError(
-            f"lake: {url} cannot be opened: {str(error).splitlines()[0]}",
+            f"lake: {url} cannot be opened: {_first_line(error)}",
             "Give s3://bucket/prefix, gs://…, abfss://… or file:///folder, and in lake_options what obstore calls options.",
         ) from None
 
@@ -59,4 +60,7 @@ def store_errors(where: str) -> Iterator[None]:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
+    """What an error says before its details, with the store's own code for it."""
+    told = str(error)
+    code = re.search(r"<Code>(\w+)</Code>", told)
+    return told.splitlines()[0].partition("<?xml")[0].rstrip(": ") + (f" ({code[1]})" if code else "")

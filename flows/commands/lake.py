@@ -31,4 +31,5 @@ def copy(context: typer.Context, as_json: Json = False) -> None:
     settings = load(context)
     with progress("copying") as advance:
         done = copy_lake(settings, advance)
-    say(asdict(done), as_json, f"{done.rows:,} statements in {done.files:,} files are in {settings.lake} now.")
+    told = f"{done.rows:,} statements in {done.files:,} files were copied to {settings.lake}."
+    say(asdict(done), as_json, told if done.files else f"There was nothing left to copy to {settings.lake}.")

@@ -22,7 +22,7 @@ from flows.dead_letters import REJECTED_AT
 from flows.estimate import estimate
 from flows.lake_less import take_out
 from flows.land import land
-from flows.opening import erased, event_log
+from flows.opening import erased, event_log, lake_of
 from flows.persons import Person
 from flows.publish import publish
 from flows.replay import place_of
@@ -104,13 +104,21 @@ def erase(settings: Settings, person: Person) -> Erasure:
     cleared = traces.clear(_loose_files(settings), words, ERASED)  # last: dbt notes the command that it was run by
     with warehouse.alone(settings.warehouse, PATIENCE):
         naming = patiently(lambda: traces.found(settings.home, words), PATIENCE)
-    left = tuple(str(path.relative_to(settings.home)) for path in naming)
+    left = (*(str(path.relative_to(settings.home)) for path in naming), *_left_in_store(settings, search))
     done = replace(
         done, told=tuple(one for one in told if one != LEVELS), files=len(cleared), mirrors=len(mirrors), left=left
     )
     digest = erased(settings).digest_of(person.accounts[0])
     audit.note(settings.home / "audit.jsonl", "erase", person=digest, statements=done.statements, left=list(left))
     return done
+
+
+def _left_in_store(settings: Settings, search: _Search) -> list[str]:
+    """Files of a lake in an object store that hold something of the person still: they are not among those of the folder."""
+    where = lake_of(settings)
+    files = where.published() if settings.lake else []
+    lefts = ((file, search.left_in(where.read(file))) for file in files)
+    return [where.address(file) for file, left in lefts if left.gone or left.changed]
 
 
 def made_anew(settings: Settings, log: EventLog, accounts: Sequence[str] = (), people: Sequence[str] = ()) -> None:

@@ -31,6 +31,7 @@ def standing(settings: Settings) -> dict[str, Any]:
         "received": received,
         "backlog": sum(one.end - one.first for one in waiting.values()),
         "lag_seconds": time.time() - min(oldest) / 1000 if oldest else None,
+        "lake": str(lake_of(settings)),
         "files": len(files),
         "landed_offsets": sum(file.last - file.first + 1 for file in files),
         "rejected": len(letters),

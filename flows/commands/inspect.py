@@ -118,7 +118,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     sentence = (
         f"Event log   {told['received']:,} received, {told['backlog']:,} waiting to be landed"
         f"{_seconds(', the oldest for', told['lag_seconds'])}\n"
-        f"Lake        {told['files']:,} files, {told['landed_offsets']:,} records accounted for\n"
+        f"Lake        {told['files']:,} files, {told['landed_offsets']:,} records accounted for, in {told['lake']}\n"
         f"Rejected    {told['rejected']:,}\n"
         f"{rises}"
         f"{_dropped(told['dropped'])}"

@@ -103,7 +103,7 @@ def begin_load(warehouse: Path, where: Lake, digest: str, identities: Identities
 
 def new_files(where: Lake, taken: Mapping[tuple[str, int], int]) -> tuple[LakeFile, ...]:
     """The files of the lake that hold offsets from those of `taken` on, each looked into: StorageError for a damaged one."""
-    files = tuple(file for file in where.published() if file.last >= taken.get((file.topic, file.partition), 0))
+    files = tuple(where.published(since=taken))
     for file in files:
         where.version(file)
     return files

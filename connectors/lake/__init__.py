@@ -4,7 +4,7 @@ Where they stand is a folder (`files`) or a bucket of an object store (`objects`
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 
 from schemas.errors import StorageError, UnavailableError
 
+Since = Mapping[tuple[str, int], int]  # topic, partition → offset
+NOTHING: Since = {}
 COMPACT_BELOW = 64 << 20  # files smaller than this are worth merging, bytes
 _ROWS = 20_000  # held in memory at once
 
@@ -51,8 +53,11 @@ class Lake(ABC):
     """What landing, estimating and keeping ask of a lake. Its text says where it is."""
 
     @abstractmethod
-    def published(self) -> list[LakeFile]:
-        """The files that count, in log order: of each partition one chain without overlaps."""
+    def published(self, since: Since = NOTHING) -> list[LakeFile]:
+        """The files that count, in log order: of each partition one chain without overlaps.
+
+        Of the topics and partitions that `since` names, only those with offsets from there on.
+        """
 
     def ends(self, topic: str) -> dict[int, int]:
         """For each partition of a topic that has landed files, the first offset not landed yet."""
@@ -162,6 +167,11 @@ class Lake(ABC):
 def version_of(schema: pa.Schema) -> int:
     """The version of the lake's schema that a file's own names; 0 for the first, which named none."""
     return int((schema.metadata or {}).get(b"proficio.version", 0))
+
+
+def not_before(since: Since, files: Iterable[LakeFile]) -> list[LakeFile]:
+    """Those of some files that have offsets from where `since` says on."""
+    return [file for file in files if file.last >= since.get((file.topic, file.partition), 0)]
 
 
 def next_offsets(files: Iterable[LakeFile], topic: str) -> dict[int, int]:

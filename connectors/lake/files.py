@@ -20,7 +20,18 @@ from tempfile import TemporaryFile
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from connectors.lake import COMPACT_BELOW, Lake, LakeFile, State, claims, name_of, storage_errors
+from connectors.lake import (
+    COMPACT_BELOW,
+    NOTHING,
+    Lake,
+    LakeFile,
+    Since,
+    State,
+    claims,
+    name_of,
+    not_before,
+    storage_errors,
+)
 from connectors.lake.compaction import merge, neighbours
 from connectors.lake.locks import hold
 from schemas.lake import STATEMENTS
@@ -39,7 +50,7 @@ class FileLake(Lake):
     def __str__(self) -> str:
         return str(self.folder)
 
-    def published(self) -> list[LakeFile]:
+    def published(self, since: Since = NOTHING) -> list[LakeFile]:
         """The files that count, in log order: those inside the range of a wider (compacted) one are left out."""
         found = sorted(self._all_files(), key=lambda file: (file.topic, file.partition, file.first, -file.last))
         visible: list[LakeFile] = []
@@ -48,7 +59,7 @@ class FileLake(Lake):
             if before and (before.topic, before.partition) == (file.topic, file.partition) and file.last <= before.last:
                 continue
             visible.append(file)
-        return visible
+        return not_before(since, visible)
 
     def publish(
         self, table: pa.Table, topic: str, partition: int, first: int, last: int, day: date, follows: int | None = None

@@ -52,7 +52,7 @@ def store_errors(where: str) -> Iterator[None]:
             f"{where} refuses: {_first_line(error)}",
             "Give rights to list, get, put and delete there, and the credentials in the environment.",
         ) from error
-    except (BaseError, OSError) as error:
+    except BaseError as error:
         raise UnavailableError(
             f"{where} does not answer: {_first_line(error)}",
             "Check the store, its credentials and lake_options, then run the command again: nothing was lost.",

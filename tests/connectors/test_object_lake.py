@@ -10,7 +10,7 @@ import obstore
 import pyarrow.parquet as pq
 import pytest
 
-from connectors.lake import Fenced, LakeFile, State, next_offsets, objects
+from connectors.lake import Fenced, LakeFile, State, chains, next_offsets, objects
 from connectors.lake.objects import ObjectLake
 from connectors.lake.stores import store_of
 from schemas.errors import SettingsError, StorageError, UnavailableError
@@ -88,7 +88,7 @@ def test_of_many_at_once_one_goes_on(server: ObjectStore, tmp_path: Path) -> Non
 def test_entries_are_folded_and_a_place_that_was_passed_stays_passed(
     lake: ObjectLake, server: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(objects, "_FOLD_AT", 5)
+    monkeypatch.setattr(chains, "FOLD_AT", 5)
     late = another(server, tmp_path, "late")
     for number in range(12):
         put(lake, number, number)
@@ -96,12 +96,15 @@ def test_entries_are_folded_and_a_place_that_was_passed_stays_passed(
     assert len(keys(server, tmp_path.name, "checkpoints/")) <= 3
     with pytest.raises(Fenced):
         put(late, 0, 3)  # the entry of place 0 is gone, and can be made again
+    assert not keys(server, tmp_path.name, "chain/t-0/" + "0" * 20)
     assert offsets(lake) == offsets(late) == list(range(12))
     for number in range(12, 20):
         put(lake, number, number)
     assert offsets(late) == list(range(20))
-    assert not keys(server, tmp_path.name, "chain/t-0/"), "what came too late is removed with the next"
     assert len(keys(server, tmp_path.name, "data/")) == 20
+    put(lake, 0, 9, partition=1)
+    new = [(file.partition, file.first) for file in late.published({("t", 0): 17, ("u", 1): 9})]
+    assert new == [(0, 17), (0, 18), (0, 19), (1, 0)]
 
 
 def test_merged_files_stand_for_the_small_ones(lake: ObjectLake, server: ObjectStore, tmp_path: Path) -> None:
@@ -171,13 +174,13 @@ def test_a_file_that_was_late_between_its_two_puts_is_not_lost(
     lake: ObjectLake, server: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cleaner = another(server, tmp_path, "cleaner")
-    enter = ObjectLake._enter
+    enter = chains.Chains.enter
 
-    def after_a_day(self: ObjectLake, file: LakeFile, follows: int) -> None:
+    def after_a_day(self: chains.Chains, file: LakeFile, follows: int) -> bool:
         assert cleaner.sweep(at_once=True) == 1
-        enter(self, file, follows)
+        return enter(self, file, follows)
 
-    monkeypatch.setattr(ObjectLake, "_enter", after_a_day)
+    monkeypatch.setattr(chains.Chains, "enter", after_a_day)
     monkeypatch.setattr(objects, "_GRACE", timedelta())
     put(lake, 0, 9)
     assert offsets(another(server, tmp_path, "elsewhere")) == list(range(10))
@@ -185,10 +188,12 @@ def test_a_file_that_was_late_between_its_two_puts_is_not_lost(
 
 def test_a_number_that_was_taken_long_ago_is_no_commit(lake: ObjectLake, server: ObjectStore, tmp_path: Path) -> None:
     late = another(server, tmp_path, "late")
-    stale = late._newest()
+    stale = late._chains.newest()
     for version in range(1, 6):
         lake.note_state(State(version, version))
-    assert not late._follow(replace(stale, state=State(99, 99))), "its number is free again, and behind the newest"
+    assert not late._chains._follow(replace(stale, state=State(99, 99))), (
+        "its number is free again, and behind the newest"
+    )
     late.note_state(State(6, 6))
     assert lake.state() == State(6, 6)
 
@@ -204,7 +209,7 @@ def test_two_that_rewrite_at_once_lose_nothing(lake: ObjectLake, server: ObjectS
 
 
 def test_no_list_grows_with_what_was_landed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(objects, "_FOLD_AT", 10)
+    monkeypatch.setattr(chains, "FOLD_AT", 10)
     own = ObjectStore(tmp_path / "own")
     try:
         lake = ObjectLake(own.store("lake"), "s3://learning/lake", tmp_path / "copies")
@@ -224,7 +229,7 @@ def test_no_list_grows_with_what_was_landed(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_folder_by_way_of_the_same_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(objects, "_FOLD_AT", 5)
+    monkeypatch.setattr(chains, "FOLD_AT", 5)
     url = f"file://{tmp_path}/lake"
     lake = ObjectLake(store_of(url, {}), url, tmp_path / "copies")
     lake.check()

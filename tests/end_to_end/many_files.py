@@ -29,6 +29,7 @@ def measured(files: int, folder: Path) -> dict[str, float]:
             "files": files,
             "first look": _seconds(lambda: lake.ends("t")),
             "where it ends": _seconds(lambda: lake.ends("t")),
+            "what is new": _seconds(lambda: lake.published({("t", n): last - 10 for n in range(_PARTITIONS)})),
             "all files": _seconds(lake.published),
             "publish one": _seconds(lambda: lake.publish(table(last, last), "t", 0, last, last, DAY)),
             "sweep": _seconds(lake.sweep),

@@ -23,6 +23,7 @@ from tests.broker import Broker
 from tests.end_to_end.kills import landed_under_fire
 from tests.end_to_end.soak_scene import until
 from tests.end_to_end.workers import landed_under_faults
+from tests.object_store import ObjectStore
 
 
 def statement(number: int, **more: Any) -> dict[str, Any]:
@@ -164,6 +165,23 @@ def test_killed_with_a_broker_that_restarts_every_statement_lands_once(kafka_can
 def test_many_workers_killed_and_paused_land_every_statement_once(kafka_can_run: None, tmp_path: Path) -> None:
     done = landed_under_faults(tmp_path, statements=30_000, workers=2, faults=3, seed=5)
     assert done["landed"] == done["sent"] == 30_000
+
+
+def test_killed_beside_a_store_where_requests_fail_every_statement_lands_once(tmp_path: Path) -> None:
+    store = ObjectStore(tmp_path / "s3", faults=0.1, seed=7)
+    done = landed_under_fire(tmp_path / "home", statements=10_000, kills=2, broker=None, seed=7, store=store)
+    met = store.counts()
+    store.stop()
+    assert done["landed"] == done["sent"] == 10_000
+    assert {"refused", "lost", "late", "slow"} <= met.keys(), met
+
+
+@pytest.mark.kafka
+def test_workers_killed_and_paused_over_a_store_land_every_statement_once(kafka_can_run: None, tmp_path: Path) -> None:
+    store = ObjectStore(tmp_path / "s3", faults=0.05, seed=8)
+    done = landed_under_faults(tmp_path, statements=12_000, workers=2, faults=2, seed=8, store=store)
+    store.stop()
+    assert done["landed"] == done["sent"] == 12_000
 
 
 @pytest.mark.kafka

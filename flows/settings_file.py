@@ -97,6 +97,8 @@ TEMPLATE = """\
 # PROFICIO_EVENT_LOG__KIND=kafka is event_log.kind = "kafka".
 
 # home = ".proficio"            # where all data lives, relative to this file
+# lake = "s3://learning/lake"   # or gs://…, abfss://…, file:///folder; without it, a folder of home
+# lake_options = { region = "eu-central-1" }    # obstore's own names: endpoint, timeout …; credentials from the environment
 
 [event_log]
 # kind = "sqlite"               # or "kafka"

@@ -176,6 +176,7 @@ def test_killed_beside_a_store_where_requests_fail_every_statement_lands_once(tm
     assert {"refused", "lost", "late", "slow"} <= met.keys(), met
 
 
+@pytest.mark.slow
 @pytest.mark.kafka
 def test_workers_killed_and_paused_over_a_store_land_every_statement_once(kafka_can_run: None, tmp_path: Path) -> None:
     store = ObjectStore(tmp_path / "s3", faults=0.05, seed=8)

@@ -101,6 +101,7 @@ def test_a_cluster_that_loses_a_worker_has_the_same_levels(
     buckets.update(looked_at(home))
 
 
+@pytest.mark.slow
 def test_new_evidence_rewrites_the_buckets_of_its_people_alone(
     home: Home, buckets: dict[str, dict[int, set[str]]]
 ) -> None:

@@ -94,8 +94,10 @@ def _chart(title: str, below: str, curves: Sequence[tuple[list[tuple[float, floa
         f'<polyline points="{_points(points)}" fill="none" stroke="{colour}" stroke-width="2.5"/>'
         for points, colour, _ in curves
     )
+    apart = min(150, 560 // len(curves))
     keys = "".join(
-        f'<rect x="{150 * number}" y="248" width="12" height="12" fill="{colour}"/><text x="{150 * number + 17}" y="258">{label}</text>'
+        f'<rect x="{apart * number}" y="248" width="12" height="12" fill="{colour}"/>'
+        f'<text x="{apart * number + 17}" y="258">{label}</text>'
         for number, (_, colour, label) in enumerate(curves)
     )
     return (
@@ -107,18 +109,18 @@ def _chart(title: str, below: str, curves: Sequence[tuple[list[tuple[float, floa
 
 
 def log_log(title: str, series: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str) -> str:
-    """Series of points on logarithmic scales, a square a power of ten both ways, so that a slope of 1 is a diagonal."""
+    """Series of points on logarithmic scales, a line of the grid for each power of ten."""
     points = [point for one in series.values() for point in one]
     lows = [floor(log10(min(point[axis] for point in points))) for axis in (0, 1)]
     highs = [ceil(log10(max(point[axis] for point in points))) for axis in (0, 1)]
     wide, high = _WIDTH / (highs[0] - lows[0]), _HEIGHT / (highs[1] - lows[1])
     grid = "".join(
         f'<line x1="{wide * k:.0f}" x2="{wide * k:.0f}" y1="0" y2="{_HEIGHT:.0f}" stroke="#ddd"/>'
-        f'<text x="{wide * k:.0f}" y="214" text-anchor="middle" fill="#566070">{10 ** (lows[0] + k):,}</text>'
+        f'<text x="{wide * k:.0f}" y="216" text-anchor="middle" fill="#566070">{_power(lows[0] + k)}</text>'
         for k in range(highs[0] - lows[0] + 1)
     ) + "".join(
         f'<line x1="0" x2="{_WIDTH:.0f}" y1="{_HEIGHT - high * k:.0f}" y2="{_HEIGHT - high * k:.0f}" stroke="#ddd"/>'
-        f'<text x="{_WIDTH + 4:.0f}" y="{_HEIGHT - high * k + 4:.0f}" fill="#566070">{10 ** (lows[1] + k):,} {y}</text>'
+        f'<text x="{_WIDTH + 4:.0f}" y="{_HEIGHT - high * k + 4:.0f}" fill="#566070">{_power(lows[1] + k)} {y}</text>'
         for k in range(highs[1] - lows[1] + 1)
     )
     curves = [
@@ -126,6 +128,12 @@ def log_log(title: str, series: Mapping[str, Sequence[tuple[float, float]]], x: 
         for (name, found), colour in zip(series.items(), ("#14508c", "#c05621", "#2f855a", "#6b46c1"), strict=True)
     ]
     return _chart(title, grid, curves, x)
+
+
+def _power(of_ten: int) -> str:
+    return {0: "1", 1: "10", 2: "100", 3: "1,000"}.get(
+        of_ten, "10" + str(of_ten).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    )
 
 
 def _cuts(parameters: Parameters) -> str:

@@ -62,10 +62,10 @@ def main() -> None:
     found = slopes(rows, start)
     print(json.dumps({"with nothing to do": {step: round(start[step], 1) for step in _STEPS}, "slopes": found}))
     if given.diagram:
-        series = {
-            f"{step}, slope {found[step]:.2f}": [(row["statements"], row[step]) for row in rows] for step in _STEPS
-        }
-        given.diagram.write_text(log_log("What a year of statements costs, on 2 cores", series, "statements", "s"))
+        series = {f"{step}, {found[step]:.2f}": [(row["statements"], row[step]) for row in rows] for step in _STEPS}
+        given.diagram.write_text(
+            log_log("What a year of statements costs on 2 cores, and the slope of each step", series, "statements", "s")
+        )
 
 
 if __name__ == "__main__":

@@ -31,7 +31,8 @@ def landed_under_faults(
     """Land with so many workers while one after the other is killed, or paused for longer than its session and resumed."""
     random_bits = random.Random(seed)
     with _broker(folder / "kafka") as broker:
-        settings = _settings(folder / "home", broker, max(100, statements // faults // 100), store)
+        files = 20 if store else 100  # for each fault; where requests fail, one takes a second or more
+        settings = _settings(folder / "home", broker, max(100, statements // faults // files), store)
         ids: list[str] = []
         running: list[subprocess.Popen[bytes]] = []
         ended: list[int] = []
@@ -52,7 +53,7 @@ def landed_under_faults(
                 one.send_signal(signal.SIGSTOP)
                 time.sleep(_SESSION + 2)
                 one.send_signal(signal.SIGCONT)
-        ended += [one.wait(180) for one in [*running, lander(settings)]]
+        ended += [one.wait(600) for one in [*running, lander(settings)]]
         assert not any(ended), f"workers that nobody killed ended with {ended}"
         return {
             "sent": len(ids),

@@ -54,9 +54,9 @@ def copy_lake(settings: Settings, progress: Callable[[int], None] = lambda count
 
 def check_copied(settings: Settings) -> None:
     """SettingsError where `lake` names a place with nothing in it, and the data folder has a lake: it would begin anew."""
-    held = FileLake(settings.lake_folder).published() if settings.lake else []
+    held = settings.lake and any(settings.lake_folder.glob("received=*/*.parquet"))
     if held and not lake_of(settings).ends(STATEMENTS):
         raise SettingsError(
-            f"{settings.lake} is empty, and {settings.lake_folder} holds {len(held)} files.",
+            f"{settings.lake} is empty, and {settings.lake_folder} holds a lake.",
             "Copy them: proficio lake copy. To begin without them, move the folder away.",
         )

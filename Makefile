@@ -25,7 +25,8 @@ test: .venv/done ## every test; those on Kafka need Java 17 and Maven
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 slow: .venv/done ## the tests that make test leaves out for the time they take, and those beside them
-	$(BIN)/pytest tests/flows/test_spark.py tests/flows/test_object_store.py tests/flows/test_land.py -m 'slow or not slow'
+	$(BIN)/pytest tests/flows/test_spark.py -m 'slow or not slow'
+	$(BIN)/pytest -m slow --ignore tests/flows/test_spark.py
 
 lint: .venv/done ## ruff (with bandit's rules), mypy, import-linter, sqlfluff, the licences of what it runs on
 	$(BIN)/ruff check .

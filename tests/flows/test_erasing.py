@@ -58,7 +58,7 @@ def naming(folder: Path, words: list[str]) -> dict[str, list[str]]:
     return found
 
 
-@pytest.fixture(params=["sqlite", pytest.param("kafka", marks=pytest.mark.kafka)])
+@pytest.fixture(params=[pytest.param("sqlite", marks=pytest.mark.slow), pytest.param("kafka", marks=pytest.mark.kafka)])
 def server(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("PROFICIO_LAND__MAX_REJECT_SHARE", "1")
     monkeypatch.setenv("PROFICIO_HOME", str(tmp_path / "home" / ".proficio"))

@@ -67,7 +67,7 @@ def batches(draw: st.DrawFn) -> list[list[dict[str, Any]]]:
     return [made[start:end] for start, end in zip([0, *cuts], [*cuts, len(made)], strict=True)]
 
 
-@hypothesis_settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@hypothesis_settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 @given(batches(), st.booleans())
 def test_levels_are_a_function_of_the_set_of_statements(
     pipeline: Pipeline, parts: list[list[dict[str, Any]]], compacted: bool

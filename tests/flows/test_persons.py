@@ -36,7 +36,7 @@ TABLES = (
 )
 
 
-@hypothesis_settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@hypothesis_settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(st.sampled_from(TABLES), st.integers(0, 2**32)), min_size=2, max_size=4))
 def test_relinking_equals_a_rebuild(pipeline: Pipeline, steps: list[tuple[str, int]]) -> None:
     pipeline.reset()

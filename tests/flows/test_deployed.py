@@ -315,8 +315,10 @@ def descendants(process: int) -> list[int]:
 def task_runs(api: httpx.Client) -> dict[str, str]:
     """Every task run and its state, page by page."""
     found: dict[str, str] = {}
-    while page := api.post("/task_runs/filter", json={"limit": 200, "offset": len(found), "sort": "ID_DESC"}).json():
+    seen = 0  # what comes in between may move a run from one page to the next
+    while page := api.post("/task_runs/filter", json={"limit": 200, "offset": seen, "sort": "ID_DESC"}).json():
         found |= {f"{run['name']} {run['id']}": run["state_type"] for run in page}
+        seen += len(page)
     return {name.rpartition(" ")[0]: state for name, state in found.items()}
 
 

@@ -26,6 +26,7 @@ from tests.cohort import publish
 from tests.home import Home
 from tests.infra.charts import DASHBOARDS, Query, queries
 
+pytestmark = pytest.mark.slow
 FOLDER = DASHBOARDS.parent
 DEFINED: dict[str, Any] = yaml.safe_load(DASHBOARDS.read_text("utf-8"))
 MAY_BE_EMPTY = {"Where one person alone has a skill"}

@@ -114,7 +114,9 @@ def test_it_is_replayed_and_backed_up(folder: Settings, bucket: Settings, tmp_pa
     assert levels(folder) == levels(bucket)
     assert [one.wrong for one in verify(bucket)] == [()] * 6
 
-    assert backup(bucket, tmp_path / "backup.tar.zst").files > 3
+    assert backup(bucket, tmp_path / "backup.tar.zst").files == 2, (
+        "event log and warehouse: a bucket has ways of its own"
+    )
     back = bucket.model_copy(update={"home": tmp_path / "back"})
     restore(back, tmp_path / "backup.tar.zst")
     assert levels(folder) == levels(back)

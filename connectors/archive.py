@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import zstandard
 
-from connectors.lake import storage_errors
+from connectors.storage import storage_errors
 from schemas.errors import InputError
 
 _LIST = "backup.json"

@@ -9,8 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from connectors.lake import storage_errors
 from connectors.locks import locked
+from connectors.storage import storage_errors
 
 _FIRST = "0" * 64
 _PATIENCE = 60  # seconds

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from connectors.lake import storage_errors
+from connectors.storage import storage_errors
 
 EVERY_SINK = "*"
 

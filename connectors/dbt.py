@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from connectors.lake import storage_errors
+from connectors.storage import storage_errors
 from connectors.warehouse import MORE_MEMORY
 from schemas.errors import ProficioError, QualityError, StorageError
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 
-from connectors.lake import storage_errors
+from connectors.storage import storage_errors
 from schemas.records import STATEMENTS, Record
 from transforms.identity import Identities
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 
 from connectors import warehouse
-from connectors.lake import storage_errors
+from connectors.storage import storage_errors
 
 _LEDGER_TABLES = ("told", "refused", "held", "begun", "approved")
 

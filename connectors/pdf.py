@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, NoReturn
 
-from connectors.lake import storage_errors
+from connectors.storage import storage_errors
 from schemas.errors import UnavailableError
 
 

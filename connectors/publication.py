@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from pydantic import ByteSize, TypeAdapter
 
 from connectors.dbt import described
-from connectors.lake import storage_errors
+from connectors.storage import storage_errors
 from connectors.warehouse import connected, quoted
 from schemas.errors import InputError
 

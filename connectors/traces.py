@@ -10,8 +10,8 @@ from pathlib import Path
 
 import duckdb
 
-from connectors.lake import storage_errors
 from connectors.sqlite_files import settle
+from connectors.storage import storage_errors
 from connectors.warehouse import connected, quoted
 from schemas.errors import StorageError
 

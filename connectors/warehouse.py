@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pyarrow as pa
 
-from connectors.lake import Lake, LakeFile, storage_errors
+from connectors.lake import Lake, LakeFile
 from connectors.locks import locked
+from connectors.storage import storage_errors
 from schemas.errors import InputError, StorageError, UnavailableError
 from schemas.lake import STATEMENTS
 from schemas.records import StoredRecord

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import orjson
 
 from connectors.event_log import EventLog
-from connectors.lake import storage_errors
+from connectors.storage import storage_errors
 from schemas.records import REJECTED, STATEMENTS, Record, StoredRecord
 from schemas.repairs import Repair
 from transforms.statements import RefusedStatement, Rejection, judge, key_of, parse

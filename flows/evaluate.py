@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from connectors.lake import storage_errors
+from connectors.storage import storage_errors
 from connectors.warehouse import frame
 from flows.opening import calibration, definitions
 from flows.settings import Settings

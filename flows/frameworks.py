@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 
 from connectors.http import api
-from connectors.lake import storage_errors
 from connectors.moodle import WebServices
 from connectors.moodle_framework import SetUp, set_up
+from connectors.storage import storage_errors
 from flows.opening import definitions, read_definitions, secret
 from flows.settings import Settings
 from schemas.definitions import Definitions

@@ -12,8 +12,9 @@ from secrets import token_hex
 from connectors.dbt import DbtProject
 from connectors.erased import Erased
 from connectors.event_log import EventLog
-from connectors.lake import Lake, storage_errors
+from connectors.lake import Lake
 from connectors.lake.files import FileLake
+from connectors.storage import storage_errors
 from flows.settings import Settings, Target
 from schemas.definitions import OPTIONAL, REQUIRED, Definitions, parse_definitions
 from schemas.errors import SettingsError

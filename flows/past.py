@@ -6,7 +6,7 @@ from shutil import copyfile, copytree, rmtree
 
 from connectors import lake, publication
 from connectors.event_log import EventLog
-from connectors.lake import storage_errors
+from connectors.storage import storage_errors
 from flows.daily import daily
 from flows.estimate import estimate
 from flows.opening import dbt_project, event_log, lake_of

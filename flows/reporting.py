@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from connectors import audit
-from connectors.lake import storage_errors
 from connectors.marts import Marts
 from connectors.pdf import write_pdf
+from connectors.storage import storage_errors
 from connectors.warehouse import parquet_rows
 from flows.opening import definitions, erased
 from flows.reading import one_person, people, published

@@ -99,9 +99,8 @@ class SparkSettings(Section):
     """Where `--target spark` estimates."""
 
     master: str = "local[*]"  # or spark://host:7077, yarn, k8s://…
-    conf: dict[str, str] = Field(
-        default_factory=dict
-    )  # Spark's own names: spark.executor.memory, spark.sql.warehouse.dir, …
+    # Spark's own names: spark.executor.memory, spark.sql.warehouse.dir, …
+    conf: dict[str, str] = Field(default_factory=dict)
 
 
 class PostgresSettings(Section):
@@ -128,9 +127,8 @@ class PublishSettings(Section):
 class RetentionSettings(Section):
     """How long statements are kept."""
 
-    days: dict[str, Annotated[int, Field(ge=1)]] = Field(
-        default_factory=dict
-    )  # source → days since they were received; "*" for the others
+    # source → days since they were received; "*" for the others
+    days: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
 
 
 class LogsSettings(Section):

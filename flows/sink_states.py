@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from connectors.lake import storage_errors
+from connectors.storage import storage_errors
 from flows.cursors import read_state, write_state
 from flows.settings import Settings
 from schemas.errors import ProficioError

@@ -20,6 +20,7 @@ os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 from flows.settings import Settings
 from tests.broker import Broker, can_run
 from tests.home import Home
+from tests.object_store import ObjectStore
 
 # An example that runs the whole pipeline takes seconds: what failed is told as it is, not made smaller first.
 hypothesis_settings.register_profile("proficio", phases=[Phase.explicit, Phase.reuse, Phase.generate])
@@ -68,6 +69,13 @@ def broker(kafka_can_run: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
     one = Broker(tmp_path_factory.mktemp("kafka"))
     yield one
     one.kill()
+
+
+@pytest.fixture(scope="session")
+def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """A real S3 server; each test has a prefix of its own there."""
+    with ObjectStore(tmp_path_factory.mktemp("s3")) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -56,3 +56,9 @@ class Home:
         return [
             row for file in lake_of(self.settings).published() for row in lake_of(self.settings).read(file).to_pylist()
         ]
+
+
+def landed_ids(settings: Settings) -> list[str]:
+    """The ids of the statements in the lake."""
+    where = lake_of(settings)
+    return [one for file in where.published() for one in where.read(file, ["statement_id"])["statement_id"].to_pylist()]

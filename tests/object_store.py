@@ -24,8 +24,8 @@ TIMEOUT = 2  # seconds that its clients wait
 
 
 class ObjectStore:
-    """Starts on construction, with an empty bucket. `faults` is the share of requests that meet one; a careless one lets a
-    name be made twice.
+    """Starts on construction, with an empty bucket, and ends with its block. `faults` is the share of requests that meet one;
+    a careless one lets a name be made twice.
     """
 
     def __init__(self, folder: Path, faults: float = 0, seed: int = 1, careless: bool = False) -> None:
@@ -74,7 +74,10 @@ class ObjectStore:
         """How many requests there were, by the fault that each met."""
         return dict(Counter(one["fault"] or "none" for one in self.requests()))
 
-    def stop(self) -> None:
+    def __enter__(self) -> "ObjectStore":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.wait()
 

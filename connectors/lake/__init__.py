@@ -3,6 +3,7 @@
 Where they stand is a folder (`files`) or a bucket of an object store (`objects`); what is asked of either is `Lake`.
 """
 
+import fcntl
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -14,10 +15,11 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from connectors.lake.locks import hold
 from schemas.errors import StorageError, UnavailableError
 
 Since = Mapping[tuple[str, int], int]  # topic, partition → offset
-NOTHING: Since = {}
+FROM_THE_START: Since = {}
 COMPACT_BELOW = 64 << 20  # files smaller than this are worth merging, bytes
 _ROWS = 20_000  # held in memory at once
 
@@ -50,10 +52,13 @@ class Fenced(Exception):
 
 
 class Lake(ABC):
-    """What landing, estimating and keeping ask of a lake. Its text says where it is."""
+    """What landing, estimating and keeping ask of a lake. Its text says where it is; its folder has the locks."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     @abstractmethod
-    def published(self, since: Since = NOTHING) -> list[LakeFile]:
+    def published(self, since: Since = FROM_THE_START) -> list[LakeFile]:
         """The files that count, in log order: of each partition one chain without overlaps.
 
         Of the topics and partitions that `since` names, only those with offsets from there on.
@@ -71,9 +76,9 @@ class Lake(ABC):
         records between expired. Fenced where another worker went on from there.
         """
 
-    @abstractmethod
-    def finish(self, topic: str, partition: int, follows: int) -> bool:
+    def finish(self, topic: str, partition: int, follows: int) -> bool:  # noqa: ARG002
         """Publish what a killed worker left ready to go on from an offset; whether there was such."""
+        return False
 
     @abstractmethod
     def local(self, file: LakeFile) -> Path:
@@ -125,17 +130,29 @@ class Lake(ABC):
                 )
             yield
 
-    @abstractmethod
-    def tried(self) -> AbstractContextManager[bool]:
+    @contextmanager
+    def tried(self) -> Iterator[bool]:
         """Whether the lake was free, and is held now, alone."""
+        with hold(self.folder, ".lock", fcntl.LOCK_EX) as alone:
+            yield alone
 
-    @abstractmethod
-    def shared(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def shared(self) -> Iterator[None]:
         """Hold the lake for landing beside others that land; waits for who has it alone."""
+        with hold(self.folder, ".lock", fcntl.LOCK_SH, wait=True):
+            yield
 
-    @abstractmethod
-    def reading(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def reading(self) -> Iterator[None]:
         """Keep every file that stands now from being removed while it is read. Landing goes on beside it."""
+        with hold(self.folder, ".reading", fcntl.LOCK_SH, wait=True):
+            yield
+
+    @contextmanager
+    def nobody_reading(self, wait: bool) -> Iterator[bool]:
+        """Whether nobody is `reading`, and who begins waits; with `wait`, once that is so."""
+        with hold(self.folder, ".reading", fcntl.LOCK_EX, wait) as nobody:
+            yield nobody
 
     def read(self, file: LakeFile, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of a file. StorageError, naming the file, where it is damaged."""
@@ -186,15 +203,3 @@ def next_offsets(files: Iterable[LakeFile], topic: str) -> dict[int, int]:
 def name_of(topic: str, partition: int, first: int, last: int, day: date, token: str = "") -> str:
     """The name of a file by what it holds; `token` tells apart what several may write for one place."""
     return f"received={day.isoformat()}/{topic}-{partition}-{first:020d}-{last:020d}{token}.parquet"
-
-
-@contextmanager
-def storage_errors(path: Path) -> Iterator[None]:
-    """Turn the errors of a full or read-only disk into a StorageError."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(
-            f"{path} cannot be written: {error.strerror or error}.",
-            "Make room or make the folder writable, then run the command again: nothing was lost.",
-        ) from error

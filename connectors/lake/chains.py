@@ -63,18 +63,18 @@ class Chains:
             if self.newest().number == checkpoint.number:  # else entries may have been removed in between
                 return checkpoint, tail
 
-    def fold(self) -> int:
-        """Where entries are many, fold them into the next checkpoint, and remove what a checkpoint holds; how many there were."""
+    def fold(self) -> tuple[Checkpoint, list[LakeFile]]:
+        """Fold entries into the next checkpoint where they are many, and remove what a checkpoint holds. What `read` gave before."""
         checkpoint, tail = self.read()
-        if len(self._entries) < FOLD_AT:
-            return len(self._entries)
-        entries = dict(self._entries)
+        entries = self._entries
+        if len(entries) < FOLD_AT:
+            return checkpoint, tail
         self._follow(checkpoint.followed_by(tail))
         newest = self.newest()
         passed = [key for key in entries if newest.passed(key)]
         names = [object_name(entries[key]) for key in passed]
         obstore.delete(self._store, [*passed, *(set(names) - newest.held(names))])  # of who came too late, the data too
-        return len(entries)
+        return checkpoint, tail
 
     def commit(self, change: Callable[[Checkpoint], Checkpoint]) -> None:
         """Change the checkpoint, with what goes on from it folded in, until nobody else was faster."""

@@ -5,7 +5,6 @@ partition 0, offsets 0 to 9999 became. The names are the checkpoint of landing: 
 which a compacted file stands beside those it replaces, and then the wider one counts.
 """
 
-import fcntl
 import json
 import os
 import re
@@ -22,7 +21,7 @@ import pyarrow.parquet as pq
 
 from connectors.lake import (
     COMPACT_BELOW,
-    NOTHING,
+    FROM_THE_START,
     Lake,
     LakeFile,
     Since,
@@ -30,10 +29,9 @@ from connectors.lake import (
     claims,
     name_of,
     not_before,
-    storage_errors,
 )
 from connectors.lake.compaction import merge, neighbours
-from connectors.lake.locks import hold
+from connectors.storage import storage_errors
 from schemas.lake import STATEMENTS
 
 _NAME = re.compile(r"(?P<topic>.+)-(?P<partition>\d+)-(?P<first>\d{20})-(?P<last>\d{20})\.parquet")
@@ -44,13 +42,10 @@ _STATE = "state.json"
 class FileLake(Lake):
     """A lake in a folder of a file system that has locks and hard links."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
     def __str__(self) -> str:
         return str(self.folder)
 
-    def published(self, since: Since = NOTHING) -> list[LakeFile]:
+    def published(self, since: Since = FROM_THE_START) -> list[LakeFile]:
         """The files that count, in log order: those inside the range of a wider (compacted) one are left out."""
         found = sorted(self._all_files(), key=lambda file: (file.topic, file.partition, file.first, -file.last))
         visible: list[LakeFile] = []
@@ -97,7 +92,7 @@ class FileLake(Lake):
         with storage_errors(self.folder), _temporary(file.path) as temporary:
             with pq.ParquetWriter(temporary, STATEMENTS, compression="zstd") as writer:
                 yield writer
-            with hold(self.folder, ".reading", fcntl.LOCK_EX, wait=True):
+            with self.nobody_reading(wait=True):
                 _rename(temporary, file.path)
 
     def state(self) -> State:
@@ -139,24 +134,9 @@ class FileLake(Lake):
             merged, created = merged + len(group), created + 1
         return merged, created
 
-    @contextmanager
-    def tried(self) -> Iterator[bool]:
-        with hold(self.folder, ".lock", fcntl.LOCK_EX) as alone:
-            yield alone
-
-    @contextmanager
-    def shared(self) -> Iterator[None]:
-        with hold(self.folder, ".lock", fcntl.LOCK_SH, wait=True):
-            yield
-
-    @contextmanager
-    def reading(self) -> Iterator[None]:
-        with hold(self.folder, ".reading", fcntl.LOCK_SH, wait=True):
-            yield
-
     def _remove(self, paths: Iterable[Path], wait: bool = False) -> int:
         """Remove files that no longer count, how many; while somebody reads, `wait`, or leave them to the next sweep."""
-        with hold(self.folder, ".reading", fcntl.LOCK_EX, wait) as nobody_reads:
+        with self.nobody_reading(wait) as nobody_reads:
             removed = 0
             for path in paths if nobody_reads else ():
                 path.unlink(missing_ok=True)

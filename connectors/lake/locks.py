@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from connectors.lake import storage_errors
+from connectors.storage import storage_errors
 
 
 @contextmanager

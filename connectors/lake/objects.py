@@ -9,7 +9,6 @@ count. Entries are folded into a checkpoint, whose number one only can create; t
 with what has been landed.
 """
 
-import fcntl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +25,7 @@ from obstore.store import ObjectStore
 
 from connectors.lake import (
     COMPACT_BELOW,
-    NOTHING,
+    FROM_THE_START,
     Fenced,
     Lake,
     LakeFile,
@@ -35,14 +34,13 @@ from connectors.lake import (
     name_of,
     next_offsets,
     not_before,
-    storage_errors,
     version_of,
 )
 from connectors.lake.chains import Chains
 from connectors.lake.checkpoints import DATA, Checkpoint, object_name
 from connectors.lake.compaction import merge, neighbours
-from connectors.lake.locks import hold
 from connectors.lake.stores import store_errors
+from connectors.storage import storage_errors
 from schemas.errors import StorageError, UnavailableError
 from schemas.lake import STATEMENTS
 
@@ -58,16 +56,17 @@ class ObjectLake(Lake):
     """
 
     def __init__(self, store: ObjectStore, address: str, folder: Path) -> None:
-        self._store, self._url, self._folder = store, address.rstrip("/"), folder
+        super().__init__(folder)
+        self._store, self._url = store, address.rstrip("/")
         self._chains = Chains(store, folder)
 
     def __str__(self) -> str:
         return self._url
 
-    def published(self, since: Since = NOTHING) -> list[LakeFile]:
+    def published(self, since: Since = FROM_THE_START) -> list[LakeFile]:
         with store_errors(str(self)):
             checkpoint, tail = self._chains.read()
-        files = [*checkpoint.files(self._folder, since), *not_before(since, tail)]
+        files = [*checkpoint.files(self.folder, since), *not_before(since, tail)]
         return sorted(files, key=lambda file: (file.topic, file.partition, file.first))
 
     def ends(self, topic: str) -> dict[int, int]:
@@ -95,13 +94,10 @@ class ObjectLake(Lake):
                 self._put(file, written)
         return file
 
-    def finish(self, topic: str, partition: int, follows: int) -> bool:  # noqa: ARG002 - who put the entry has published
-        return False
-
     def local(self, file: LakeFile) -> Path:
         """A copy, which stays until nobody is `reading` on this machine."""
         if not file.path.exists():
-            with storage_errors(self._folder), store_errors(str(self)):
+            with storage_errors(self.folder), store_errors(str(self)):
                 file.path.parent.mkdir(parents=True, exist_ok=True)
                 written = file.path.with_suffix(f".{token_hex(8)}.tmp")
                 with written.open("wb") as copy:
@@ -134,7 +130,7 @@ class ObjectLake(Lake):
         with self._ready() as written:
             with pq.ParquetWriter(written, STATEMENTS, compression="zstd") as writer:
                 yield writer
-            with hold(self._folder, ".reading", fcntl.LOCK_EX, wait=True):
+            with self.nobody_reading(wait=True):
                 self._swap([file], written, keep=False)
                 self._delete([object_name(file)])
                 file.path.unlink(missing_ok=True)
@@ -161,11 +157,11 @@ class ObjectLake(Lake):
     def sweep(self, at_once: bool = False) -> int:
         """Fold entries; remove what was replaced longer ago than anybody reads it. A store with nothing in it is checked."""
         with store_errors(str(self)):
-            entries, newest = self._chains.fold(), self._chains.newest()
-        if not entries and not newest.number:
+            checkpoint, tail = self._chains.fold()
+        if not checkpoint.number and not tail:
             self.check()
         due = datetime.now(UTC) - (timedelta() if at_once else _GRACE)
-        gone = [name for name, since in newest.gone.items() if datetime.fromisoformat(since) <= due]
+        gone = [name for name, since in checkpoint.gone.items() if datetime.fromisoformat(since) <= due]
         if gone:
             self._delete(gone)
             self._commit(lambda now: replace(now, gone={name: now.gone[name] for name in now.gone.keys() - set(gone)}))
@@ -183,22 +179,12 @@ class ObjectLake(Lake):
         return merged, created
 
     @contextmanager
-    def tried(self) -> Iterator[bool]:
-        with hold(self._folder, ".lock", fcntl.LOCK_EX) as alone:
-            yield alone
-
-    @contextmanager
-    def shared(self) -> Iterator[None]:
-        with hold(self._folder, ".lock", fcntl.LOCK_SH, wait=True):
-            yield
-
-    @contextmanager
     def reading(self) -> Iterator[None]:
         """Copies are removed behind the last who reads."""
-        with hold(self._folder, ".reading", fcntl.LOCK_SH, wait=True):
+        with super().reading():
             yield
-        with hold(self._folder, ".reading", fcntl.LOCK_EX) as nobody_reads:
-            for copies in self._folder.glob("received=*") if nobody_reads else ():
+        with self.nobody_reading(wait=False) as nobody:
+            for copies in self.folder.glob("received=*") if nobody else ():
                 rmtree(copies)
 
     def _swap(self, files: Sequence[LakeFile], written: Path, keep: bool) -> None:
@@ -244,14 +230,14 @@ class ObjectLake(Lake):
         return len(strays)
 
     def _new(self, written: Path, topic: str, partition: int, first: int, last: int, day: date) -> LakeFile:
-        path = self._folder / name_of(topic, partition, first, last, day, f".{token_hex(8)}")
+        path = self.folder / name_of(topic, partition, first, last, day, f".{token_hex(8)}")
         return LakeFile(topic, partition, first, last, day, path, written.stat().st_size)
 
     @contextmanager
     def _ready(self) -> Iterator[Path]:
         """A local file to write what is put then."""
-        with storage_errors(self._folder):
-            folder = self._folder / "ready"
+        with storage_errors(self.folder):
+            folder = self.folder / "ready"
             folder.mkdir(parents=True, exist_ok=True)
             written = folder / f"{token_hex(8)}.parquet"
             try:

@@ -15,7 +15,7 @@ from uuid import uuid4
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from connectors.lake import storage_errors
+from connectors.storage import storage_errors
 
 ANY_DEPLOYMENT = "*"
 INVITATION_SECONDS = 86_400

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings, simplefilter
 
-from connectors.lake import storage_errors
+from connectors.storage import storage_errors
 from schemas.errors import SettingsError, UnavailableError
 
 if TYPE_CHECKING:

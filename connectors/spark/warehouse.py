@@ -9,7 +9,8 @@ from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
 from connectors import publication
-from connectors.lake import Lake, LakeFile, storage_errors
+from connectors.lake import Lake, LakeFile
+from connectors.storage import storage_errors
 from connectors.warehouse import Load, new_files, newest_letters
 from schemas.errors import InputError
 from schemas.lake import STATEMENTS

@@ -33,7 +33,7 @@ def evaluate(
 
     done = evaluate_answers(answers, tell) if answers else evidence(load(context), by, tell)
     if diagram:
-        from connectors.lake import storage_errors
+        from connectors.storage import storage_errors
 
         with storage_errors(diagram):
             diagram.write_text(draw(done.outcome, done.chances), "utf-8")

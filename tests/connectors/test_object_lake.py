@@ -1,6 +1,5 @@
 """The lake in a bucket, on a real S3 API server: chains without forks, folding, compaction, what is replaced."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,21 +18,14 @@ from tests.connectors.test_lake import DAY, table
 from tests.object_store import ObjectStore
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
-    started = ObjectStore(tmp_path_factory.mktemp("moto"))
-    yield started
-    started.stop()
-
-
 @pytest.fixture
-def lake(server: ObjectStore, tmp_path: Path) -> ObjectLake:
-    return another(server, tmp_path, "copies")
+def lake(object_store: ObjectStore, tmp_path: Path) -> ObjectLake:
+    return another(object_store, tmp_path, "copies")
 
 
-def another(server: ObjectStore, tmp_path: Path, copies: str) -> ObjectLake:
+def another(object_store: ObjectStore, tmp_path: Path, copies: str) -> ObjectLake:
     """The lake of a test, as another machine has it."""
-    return ObjectLake(server.store(tmp_path.name), f"s3://learning/{tmp_path.name}", tmp_path / copies)
+    return ObjectLake(object_store.store(tmp_path.name), f"s3://learning/{tmp_path.name}", tmp_path / copies)
 
 
 def put(lake: ObjectLake, first: int, last: int, partition: int = 0, follows: int | None = None) -> LakeFile:
@@ -44,34 +36,34 @@ def offsets(lake: ObjectLake) -> list[int]:
     return sorted(n for file in lake.published() for n in lake.read(file)["log_offset"].to_pylist())
 
 
-def keys(server: ObjectStore, prefix: str, kind: str) -> list[str]:
-    return [one["path"] for page in obstore.list(server.store(prefix), kind) for one in page]
+def keys(object_store: ObjectStore, prefix: str, kind: str) -> list[str]:
+    return [one["path"] for page in obstore.list(object_store.store(prefix), kind) for one in page]
 
 
-def test_what_is_published_is_there_for_others(lake: ObjectLake, server: ObjectStore, tmp_path: Path) -> None:
+def test_what_is_published_is_there_for_others(lake: ObjectLake, object_store: ObjectStore, tmp_path: Path) -> None:
     put(lake, 0, 9)
     put(lake, 10, 14)
     put(lake, 3, 5, partition=1, follows=0)
-    elsewhere = another(server, tmp_path, "elsewhere")
+    elsewhere = another(object_store, tmp_path, "elsewhere")
     assert next_offsets(elsewhere.published(), "t") == {0: 15, 1: 6}
     assert offsets(elsewhere) == sorted([*range(15), 3, 4, 5])
     assert pq.read_schema(elsewhere.local(elsewhere.published()[0])).equals(STATEMENTS)
 
 
-def test_who_comes_too_late_publishes_nothing(lake: ObjectLake, server: ObjectStore, tmp_path: Path) -> None:
+def test_who_comes_too_late_publishes_nothing(lake: ObjectLake, object_store: ObjectStore, tmp_path: Path) -> None:
     put(lake, 0, 9)
     with pytest.raises(Fenced):
-        put(another(server, tmp_path, "elsewhere"), 0, 7)
+        put(another(object_store, tmp_path, "elsewhere"), 0, 7)
     assert offsets(lake) == list(range(10))
-    assert len(keys(server, tmp_path.name, "data/")) == 1, "what did not count is removed"
+    assert len(keys(object_store, tmp_path.name, "data/")) == 1, "what did not count is removed"
 
 
-def test_of_many_at_once_one_goes_on(server: ObjectStore, tmp_path: Path) -> None:
+def test_of_many_at_once_one_goes_on(object_store: ObjectStore, tmp_path: Path) -> None:
     won: list[int] = []
 
     def go(number: int) -> None:
         try:
-            put(another(server, tmp_path, f"machine-{number}"), 0, number)
+            put(another(object_store, tmp_path, f"machine-{number}"), 0, number)
             won.append(number)
         except Fenced:
             pass
@@ -82,35 +74,35 @@ def test_of_many_at_once_one_goes_on(server: ObjectStore, tmp_path: Path) -> Non
     for one in threads:
         one.join()
     assert len(won) == 1
-    assert offsets(another(server, tmp_path, "x")) == list(range(won[0] + 1))
+    assert offsets(another(object_store, tmp_path, "x")) == list(range(won[0] + 1))
 
 
 def test_entries_are_folded_and_a_place_that_was_passed_stays_passed(
-    lake: ObjectLake, server: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lake: ObjectLake, object_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chains, "FOLD_AT", 5)
-    late = another(server, tmp_path, "late")
+    late = another(object_store, tmp_path, "late")
     for number in range(12):
         put(lake, number, number)
-    assert len(keys(server, tmp_path.name, "chain/")) < 5
-    assert len(keys(server, tmp_path.name, "checkpoints/")) <= 3
+    assert len(keys(object_store, tmp_path.name, "chain/")) < 5
+    assert len(keys(object_store, tmp_path.name, "checkpoints/")) <= 3
     with pytest.raises(Fenced):
         put(late, 0, 3)  # the entry of place 0 is gone, and can be made again
-    assert not keys(server, tmp_path.name, "chain/t-0/" + "0" * 20)
+    assert not keys(object_store, tmp_path.name, "chain/t-0/" + "0" * 20)
     assert offsets(lake) == offsets(late) == list(range(12))
     for number in range(12, 20):
         put(lake, number, number)
     assert offsets(late) == list(range(20))
-    assert len(keys(server, tmp_path.name, "data/")) == 20
+    assert len(keys(object_store, tmp_path.name, "data/")) == 20
     put(lake, 0, 9, partition=1)
     new = [(file.partition, file.first) for file in late.published({("t", 0): 17, ("u", 1): 9})]
     assert new == [(0, 17), (0, 18), (0, 19), (1, 0)]
 
 
-def test_merged_files_stand_for_the_small_ones(lake: ObjectLake, server: ObjectStore, tmp_path: Path) -> None:
+def test_merged_files_stand_for_the_small_ones(lake: ObjectLake, object_store: ObjectStore, tmp_path: Path) -> None:
     for first in range(0, 20, 5):
         put(lake, first, first + 4)
-    reader = another(server, tmp_path, "reader")
+    reader = another(object_store, tmp_path, "reader")
     before = reader.published()
     assert lake.compact() == (4, 1)
     assert [(file.first, file.last) for file in lake.published()] == [(0, 19)]
@@ -122,46 +114,46 @@ def test_merged_files_stand_for_the_small_ones(lake: ObjectLake, server: ObjectS
 
 
 def test_what_is_written_anew_takes_its_place_and_nothing_is_left_of_it(
-    lake: ObjectLake, server: ObjectStore, tmp_path: Path
+    lake: ObjectLake, object_store: ObjectStore, tmp_path: Path
 ) -> None:
     file = put(lake, 0, 9)
     lake.local(file)
     with lake.replacing(lake.published()[0]) as writer:
         writer.write_table(table(0, 9).slice(5))
-    assert offsets(another(server, tmp_path, "elsewhere")) == [5, 6, 7, 8, 9]
+    assert offsets(another(object_store, tmp_path, "elsewhere")) == [5, 6, 7, 8, 9]
     assert next_offsets(lake.published(), "t") == {0: 10}
     with pytest.raises(StorageError):
-        another(server, tmp_path, "third").read(file)
+        another(object_store, tmp_path, "third").read(file)
     assert not file.path.exists()
 
 
-def test_its_state_is_kept(lake: ObjectLake, server: ObjectStore, tmp_path: Path) -> None:
+def test_its_state_is_kept(lake: ObjectLake, object_store: ObjectStore, tmp_path: Path) -> None:
     assert lake.state() == State(0, 0)
     put(lake, 0, 1)
     lake.note_state(State(1, 2))
-    assert another(server, tmp_path, "elsewhere").state() == State(1, 2)
+    assert another(object_store, tmp_path, "elsewhere").state() == State(1, 2)
     assert offsets(lake) == [0, 1]
 
 
-def test_a_store_that_does_not_answer_is_told_of(server: ObjectStore, tmp_path: Path) -> None:
-    gone = ObjectLake(server.store("x", "http://127.0.0.1:9"), "s3://learning/x", tmp_path)
+def test_a_store_that_does_not_answer_is_told_of(object_store: ObjectStore, tmp_path: Path) -> None:
+    gone = ObjectLake(object_store.store("x", "http://127.0.0.1:9"), "s3://learning/x", tmp_path)
     with pytest.raises(UnavailableError, match="s3://learning/x does not answer"):
         gone.published()
 
 
 def test_what_nobody_published_or_reads_any_more_is_removed(
-    lake: ObjectLake, server: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lake: ObjectLake, object_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for first in range(0, 20, 5):
         put(lake, first, first + 4)
-    store = server.store(tmp_path.name)
+    store = object_store.store(tmp_path.name)
     obstore.put(store, "data/received=2026-01-01/t-0-x.parquet", b"what a killed process put")
     lake.compact()
     assert lake.sweep() == 0
-    assert len(keys(server, tmp_path.name, "data/")) == 6, "it may be read, or be on its way"
+    assert len(keys(object_store, tmp_path.name, "data/")) == 6, "it may be read, or be on its way"
     assert lake.sweep(at_once=True) == 5
-    assert len(keys(server, tmp_path.name, "data/")) == 1
-    assert offsets(another(server, tmp_path, "elsewhere")) == list(range(20))
+    assert len(keys(object_store, tmp_path.name, "data/")) == 1
+    assert offsets(another(object_store, tmp_path, "elsewhere")) == list(range(20))
     put(lake, 20, 21)
     put(lake, 22, 23)
     lake.compact()
@@ -171,9 +163,9 @@ def test_what_nobody_published_or_reads_any_more_is_removed(
 
 
 def test_a_file_that_was_late_between_its_two_puts_is_not_lost(
-    lake: ObjectLake, server: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lake: ObjectLake, object_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cleaner = another(server, tmp_path, "cleaner")
+    cleaner = another(object_store, tmp_path, "cleaner")
     enter = chains.Chains.enter
 
     def after_a_day(self: chains.Chains, file: LakeFile, follows: int) -> bool:
@@ -183,11 +175,13 @@ def test_a_file_that_was_late_between_its_two_puts_is_not_lost(
     monkeypatch.setattr(chains.Chains, "enter", after_a_day)
     monkeypatch.setattr(objects, "_GRACE", timedelta())
     put(lake, 0, 9)
-    assert offsets(another(server, tmp_path, "elsewhere")) == list(range(10))
+    assert offsets(another(object_store, tmp_path, "elsewhere")) == list(range(10))
 
 
-def test_a_number_that_was_taken_long_ago_is_no_commit(lake: ObjectLake, server: ObjectStore, tmp_path: Path) -> None:
-    late = another(server, tmp_path, "late")
+def test_a_number_that_was_taken_long_ago_is_no_commit(
+    lake: ObjectLake, object_store: ObjectStore, tmp_path: Path
+) -> None:
+    late = another(object_store, tmp_path, "late")
     stale = late._chains.newest()
     for version in range(1, 6):
         lake.note_state(State(version, version))
@@ -198,20 +192,19 @@ def test_a_number_that_was_taken_long_ago_is_no_commit(lake: ObjectLake, server:
     assert lake.state() == State(6, 6)
 
 
-def test_two_that_rewrite_at_once_lose_nothing(lake: ObjectLake, server: ObjectStore, tmp_path: Path) -> None:
+def test_two_that_rewrite_at_once_lose_nothing(lake: ObjectLake, object_store: ObjectStore, tmp_path: Path) -> None:
     for first in range(0, 20, 5):
         put(lake, first, first + 4)
     one = lake.published()[0]
     with pytest.raises(UnavailableError, match="rewritten"), lake.replacing(one) as writer:
-        another(server, tmp_path, "elsewhere").compact()
+        another(object_store, tmp_path, "elsewhere").compact()
         writer.write_table(table(0, 4).slice(5))
     assert offsets(lake) == list(range(20))
 
 
 def test_no_list_grows_with_what_was_landed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chains, "FOLD_AT", 10)
-    own = ObjectStore(tmp_path / "own")
-    try:
+    with ObjectStore(tmp_path / "own") as own:
         lake = ObjectLake(own.store("lake"), "s3://learning/lake", tmp_path / "copies")
         listed: list[list[int]] = []
         for number in range(60):
@@ -224,8 +217,6 @@ def test_no_list_grows_with_what_was_landed(tmp_path: Path, monkeypatch: pytest.
         assert most[2] <= 1.05 * most[0], "bytes that one list answers"
         count = [max(map(len, listed[start : start + 20])) for start in (0, 20, 40)]
         assert count[2] <= count[0], "lists for one file"
-    finally:
-        own.stop()
 
 
 def test_a_folder_by_way_of_the_same_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,13 +234,10 @@ def test_a_folder_by_way_of_the_same_library(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_store_that_takes_a_name_twice_is_refused(tmp_path: Path) -> None:
-    careless = ObjectStore(tmp_path / "own", careless=True)
-    try:
+    with ObjectStore(tmp_path / "own", careless=True) as careless:
         lake = ObjectLake(careless.store("lake"), "s3://learning/lake", tmp_path / "copies")
         with pytest.raises(StorageError, match="conditional puts"):
             lake.sweep()
-    finally:
-        careless.stop()
 
 
 @pytest.mark.parametrize(
@@ -265,7 +253,7 @@ def test_what_names_no_store_is_told(url: str, options: dict[str, str], says: st
         store_of(url, options)
 
 
-def test_a_bucket_that_is_not_there_is_told(server: ObjectStore, tmp_path: Path) -> None:
-    lake = ObjectLake(store_of("s3://nowhere/lake", server.options), "s3://nowhere/lake", tmp_path)
+def test_a_bucket_that_is_not_there_is_told(object_store: ObjectStore, tmp_path: Path) -> None:
+    lake = ObjectLake(store_of("s3://nowhere/lake", object_store.options), "s3://nowhere/lake", tmp_path)
     with pytest.raises(StorageError, match="s3://nowhere/lake: what should be there is not"):
         put(lake, 0, 1)

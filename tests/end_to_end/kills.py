@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from flows.opening import event_log, lake_of, topics
 from flows.settings import EventLogSettings, LandSettings, Settings
 from schemas.records import STATEMENTS, Record
 from tests.broker import Broker
+from tests.home import landed_ids
 from tests.object_store import ObjectStore
 
 
@@ -65,9 +67,7 @@ def lander(settings: Settings) -> subprocess.Popen[bytes]:
 
 def landed_once(settings: Settings, ids: list[str]) -> int:
     """How many landed, which are those that were sent, each once."""
-    landed = []
-    for file in lake_of(settings).published():
-        landed += lake_of(settings).read(file, ["statement_id"])["statement_id"].to_pylist()
+    landed = landed_ids(settings)
     assert len(landed) == len(set(landed)), f"{len(landed) - len(set(landed))} statements landed twice"
     assert set(landed) == set(ids), f"{len(set(ids) - set(landed))} statements were lost"
     return len(landed)
@@ -113,13 +113,12 @@ if __name__ == "__main__":
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         started = Broker(Path(folder) / "kafka") if given.log == "kafka" else None
-        store = ObjectStore(Path(folder) / "s3", given.faults) if given.lake == "s3" else None
         try:
-            print(landed_under_fire(Path(folder) / "home", given.statements, given.kills, started, given.seed, store))
-            if store:
-                print("requests:", store.counts())
+            with ObjectStore(Path(folder) / "s3", given.faults) if given.lake == "s3" else nullcontext() as store:
+                print(
+                    landed_under_fire(Path(folder) / "home", given.statements, given.kills, started, given.seed, store)
+                )
+                print("requests:", store.counts() if store else "none")
         finally:
             if started:
                 started.kill()
-            if store:
-                store.stop()

@@ -20,8 +20,7 @@ _PARTITIONS = 10
 
 def measured(files: int, folder: Path) -> dict[str, float]:
     """Seconds of each question to a lake of so many files."""
-    store = ObjectStore(folder / "s3")
-    try:
+    with ObjectStore(folder / "s3") as store:
         ObjectLake(store.store("lake"), "s3://learning/lake", folder / "a")._commit(lambda none: _filled(none, files))
         lake = ObjectLake(store.store("lake"), "s3://learning/lake", folder / "b")
         last = files // _PARTITIONS * 10
@@ -35,8 +34,6 @@ def measured(files: int, folder: Path) -> dict[str, float]:
             "sweep": _seconds(lake.sweep),
             "a checkpoint": _seconds(lambda: lake.note_state(lake.state())),
         }
-    finally:
-        store.stop()
 
 
 def _filled(empty: Checkpoint, files: int) -> Checkpoint:

@@ -24,10 +24,11 @@ from uuid import UUID
 
 import httpx
 
-from flows.opening import event_log, lake_of, topics
+from flows.opening import event_log, topics
 from flows.serve import clients
 from flows.settings import EventLogSettings, Settings
 from tests.broker import Broker
+from tests.home import landed_ids
 from tests.receiver import VERSION
 
 _WRITERS, _READERS = 3, 1
@@ -136,11 +137,7 @@ def under_fire(folder: Path, seconds: float, kafka: bool, seed: int) -> dict[str
     scene.ended.set()
     landing.join()
     assert scene.command("land").wait() == 0, "the undisturbed landing failed"
-    landed = [
-        one
-        for file in lake_of(scene.settings).published()
-        for one in lake_of(scene.settings).read(file)["statement_id"].to_pylist()
-    ]
+    landed = landed_ids(scene.settings)
     _kept(scene, told)
     scene.close()
     output = (folder / "output").read_text()

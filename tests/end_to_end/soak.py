@@ -25,10 +25,10 @@ from typing import Any
 import httpx
 import numpy as np
 
-from flows.opening import lake_of
 from tests.end_to_end import soak_scene
 from tests.end_to_end.mixed_load import statement
 from tests.end_to_end.soak_scene import Scene
+from tests.home import landed_ids
 from tests.receiver import VERSION
 
 _FULL_MINUTES = 120  # for which the rules stand as they are
@@ -160,11 +160,7 @@ def _settled(scene: Scene) -> list[str]:
             env=scene.environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, (command, done.stdout, done.stderr)
-    return [
-        one
-        for file in lake_of(scene.settings).published()
-        for one in lake_of(scene.settings).read(file)["statement_id"].to_pylist()
-    ]
+    return landed_ids(scene.settings)
 
 
 def _judged(scene: Scene, seen: Soak, landed: list[str], minutes: float) -> dict[str, Any]:

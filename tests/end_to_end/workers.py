@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from flows.opening import lake_of
@@ -101,14 +101,8 @@ def _broker(folder: Path) -> Iterator[Broker]:
         started.kill()
 
 
-@contextmanager
-def _store(folder: Path, wanted: bool, faults: float = 0) -> Iterator[ObjectStore | None]:
-    started = ObjectStore(folder, faults) if wanted else None
-    try:
-        yield started
-    finally:
-        if started:
-            started.stop()
+def _store(folder: Path, wanted: bool, faults: float = 0) -> AbstractContextManager[ObjectStore | None]:
+    return ObjectStore(folder, faults) if wanted else nullcontext()
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from flows.land import land
 from flows.opening import definitions, event_log, identities, lake_of
 from schemas.records import STATEMENTS, Record
 from tests.graded import CALIBRATION, COMPETENCIES, PARAMETERS, answered, pieces_of, voiding
+from tests.home import landed_ids
 from tests.pipeline import Pipeline
 from transforms.estimator import estimate as reference
 from transforms.estimator import fold
@@ -78,11 +79,7 @@ def test_levels_are_a_function_of_the_set_of_statements(
         if compacted and number % 2:
             lake_of(pipeline.settings).compact()
     statements = [one for part in parts for one in part]
-    landed = [
-        one
-        for file in lake_of(pipeline.settings).published()
-        for one in lake_of(pipeline.settings).read(file)["statement_id"].to_pylist()
-    ]
+    landed = landed_ids(pipeline.settings)
     assert sorted(landed) == sorted(one["id"] for one in statements)
     incremental = pipeline.levels()
     assert_equal(incremental, expected(pipeline, statements))

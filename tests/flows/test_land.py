@@ -23,6 +23,7 @@ from tests.broker import Broker
 from tests.end_to_end.kills import landed_under_fire
 from tests.end_to_end.soak_scene import until
 from tests.end_to_end.workers import landed_under_faults
+from tests.home import landed_ids
 from tests.object_store import ObjectStore
 
 
@@ -44,21 +45,13 @@ def put(settings: Settings, *values: bytes | dict[str, Any]) -> None:
         )
 
 
-def ids(settings: Settings) -> list[str]:
-    return [
-        one
-        for file in lake_of(settings).published()
-        for one in lake_of(settings).read(file)["statement_id"].to_pylist()
-    ]
-
-
 def test_what_waits_is_landed_once(settings: Settings) -> None:
     put(settings, *(statement(n) for n in range(100)))
     assert land(settings).landed == 100
     assert land(settings) == Landed()
     put(settings, statement(100))
     assert land(settings).landed == 1
-    assert sorted(ids(settings)) == sorted(statement(n)["id"] for n in range(101))
+    assert sorted(landed_ids(settings)) == sorted(statement(n)["id"] for n in range(101))
 
 
 def test_bad_records_become_dead_letters_with_everything_needed(settings: Settings) -> None:
@@ -84,7 +77,7 @@ def test_a_batch_with_too_many_rejects_stops_and_loses_nothing(tmp_path: Path) -
     with event_log(settings) as log:
         assert list(dead_letters(log)) == []
         assert sum(end - first for _, first, end in backlog(settings, log).values()) == 20
-    assert ids(settings) == []
+    assert landed_ids(settings) == []
     tolerant = settings.model_copy(update={"land": LandSettings(max_reject_share=1)})
     assert land(tolerant).landed == 10
 
@@ -99,7 +92,7 @@ def test_mended_records_go_round_again(settings: Settings, real_statements: list
         assert replay(log, list(dead_letters(log)), repairs(settings), "1.0.3") == (0, 1)
     done = land(settings)
     assert (done.landed, done.repaired) == (8, 8)
-    assert len(ids(settings)) == 125
+    assert len(landed_ids(settings)) == 125
 
 
 def test_files_stand_under_the_day_their_records_were_received(settings: Settings) -> None:
@@ -168,10 +161,9 @@ def test_many_workers_killed_and_paused_land_every_statement_once(kafka_can_run:
 
 
 def test_killed_beside_a_store_where_requests_fail_every_statement_lands_once(tmp_path: Path) -> None:
-    store = ObjectStore(tmp_path / "s3", faults=0.1, seed=7)
-    done = landed_under_fire(tmp_path / "home", statements=10_000, kills=2, broker=None, seed=7, store=store)
+    with ObjectStore(tmp_path / "s3", faults=0.1, seed=7) as store:
+        done = landed_under_fire(tmp_path / "home", statements=10_000, kills=2, broker=None, seed=7, store=store)
     met = store.counts()
-    store.stop()
     assert done["landed"] == done["sent"] == 10_000
     assert {"refused", "lost", "late", "slow"} <= met.keys(), met
 
@@ -179,9 +171,8 @@ def test_killed_beside_a_store_where_requests_fail_every_statement_lands_once(tm
 @pytest.mark.slow
 @pytest.mark.kafka
 def test_workers_killed_and_paused_over_a_store_land_every_statement_once(kafka_can_run: None, tmp_path: Path) -> None:
-    store = ObjectStore(tmp_path / "s3", faults=0.05, seed=8)
-    done = landed_under_faults(tmp_path, statements=12_000, workers=2, faults=2, seed=8, store=store)
-    store.stop()
+    with ObjectStore(tmp_path / "s3", faults=0.05, seed=8) as store:
+        done = landed_under_faults(tmp_path, statements=12_000, workers=2, faults=2, seed=8, store=store)
     assert done["landed"] == done["sent"] == 12_000
 
 

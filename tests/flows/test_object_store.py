@@ -1,7 +1,6 @@
 """The whole path over a lake in an object store, a real S3 server: the same levels, erasure, verifying, moving there."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,22 +35,15 @@ from tests.object_store import BUCKET, ObjectStore
 IDENTITY = IdentitySettings(key=SecretStr("a key for the persons of this test"))
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
-    started = ObjectStore(tmp_path_factory.mktemp("s3"))
-    yield started
-    started.stop()
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path / "folder", identity=IDENTITY)
 
 
 @pytest.fixture
-def bucket(server: ObjectStore, tmp_path: Path) -> Settings:
+def bucket(object_store: ObjectStore, tmp_path: Path) -> Settings:
     lake = f"s3://{BUCKET}/{tmp_path.name}"
-    return Settings(home=tmp_path / "bucket", identity=IDENTITY, lake=lake, lake_options=server.options)
+    return Settings(home=tmp_path / "bucket", identity=IDENTITY, lake=lake, lake_options=object_store.options)
 
 
 def put(settings: Settings, first: int, last: int) -> None:
@@ -122,9 +114,9 @@ def test_it_is_replayed_and_backed_up(folder: Settings, bucket: Settings, tmp_pa
     assert levels(folder) == levels(back)
 
 
-def holding(server: ObjectStore, prefix: str, word: str) -> list[str]:
+def holding(object_store: ObjectStore, prefix: str, word: str) -> list[str]:
     """The objects that hold a word."""
-    store, found = server.store(prefix), []
+    store, found = object_store.store(prefix), []
     for page in obstore.list(store):
         for one in page:
             content = bytes(obstore.get(store, one["path"]).bytes())
@@ -136,7 +128,7 @@ def holding(server: ObjectStore, prefix: str, word: str) -> list[str]:
     return found
 
 
-def test_of_who_is_erased_no_object_tells_any_more(bucket: Settings, server: ObjectStore, tmp_path: Path) -> None:
+def test_of_who_is_erased_no_object_tells_any_more(bucket: Settings, object_store: ObjectStore, tmp_path: Path) -> None:
     put(bucket, 0, 29)
     land(bucket)
     taken_up(bucket, 30, 59)
@@ -144,13 +136,15 @@ def test_of_who_is_erased_no_object_tells_any_more(bucket: Settings, server: Obj
     left_behind = lake_of(bucket).read(lake_of(bucket).published()[0])
     pq.write_table(left_behind, tmp_path / "x.parquet")
     obstore.put(
-        server.store(tmp_path.name), "data/received=2026-01-01/by-a-killed-process.parquet", tmp_path / "x.parquet"
+        object_store.store(tmp_path.name),
+        "data/received=2026-01-01/by-a-killed-process.parquet",
+        tmp_path / "x.parquet",
     )
     word = str(left_behind["actor_id"][0]).removeprefix("mailto:")
-    assert len(holding(server, tmp_path.name, word)) > 2
+    assert len(holding(object_store, tmp_path.name, word)) > 2
     done = erase(bucket, person_of(bucket, f"mailto:{word}"))
     assert done.statements > 0 and done.left == ()
-    assert holding(server, tmp_path.name, word) == []
+    assert holding(object_store, tmp_path.name, word) == []
     assert [one.wrong for one in verify(bucket, rebuild=False)] == [()] * 5
 
 

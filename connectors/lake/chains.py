@@ -64,7 +64,7 @@ class Chains:
                 return checkpoint, tail
 
     def fold(self) -> tuple[Checkpoint, list[LakeFile]]:
-        """Fold entries into the next checkpoint where they are many, and remove what a checkpoint holds. What `read` gave before."""
+        """What `read` gives. Where entries are many, they are folded into the next checkpoint then, and removed."""
         checkpoint, tail = self.read()
         entries = self._entries
         if len(entries) < FOLD_AT:

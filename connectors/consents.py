@@ -1,15 +1,19 @@
-"""Who agreed that a sink hears of their levels, and who did not: what each account last said, in one SQLite file."""
+"""Who agreed that a sink hears of their levels, and who did not: what each account last said."""
 
-import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import NamedTuple
 
-from connectors.storage import storage_errors
+from sqlalchemy import Column, Integer, MetaData, Table, Text
+
+from connectors.database import Database, Where, found, sql
 
 EVERY_SINK = "*"
+TABLES = MetaData()
+_CONSENTS = Table(
+    "consents", TABLES, Column("account", Text), Column("sink", Text), Column("agreed", Integer), Column("said_at", Text),
+    Column("said_by", Text),
+)  # fmt: skip
 
 
 class Consent(NamedTuple):
@@ -22,38 +26,29 @@ class Consent(NamedTuple):
     said_by: str
 
 
-def say(path: Path, account: str, sink: str, agreed: bool, said_by: str) -> None:
+def say(where: Where, account: str, sink: str, agreed: bool, said_by: str) -> None:
     """Keep what an account says of a sink. What it said before stays on record."""
     moment = datetime.now(UTC).isoformat(timespec="microseconds")
-    with _opened(path) as connection:
-        connection.execute("insert into consents values (?, ?, ?, ?, ?)", (account, sink, int(agreed), moment, said_by))
+    with Database(where, TABLES).writing() as connection:
+        given = {"account": account, "sink": sink, "agreed": int(agreed), "said_at": moment, "said_by": said_by}
+        connection.execute(_CONSENTS.insert(), given)
 
 
-def said(path: Path) -> list[Consent]:
+def said(where: Where) -> list[Consent]:
     """Everything that was said, oldest first."""
-    if not path.exists():
+    database = Database(where, TABLES)
+    if not database.exists():
         return []
-    with _opened(path) as connection:
-        rows = connection.execute("select * from consents order by said_at, rowid").fetchall()
+    with database.reading() as connection:
+        rows = list(found(connection, _CONSENTS.select().order_by("said_at")))
     return [Consent(account, sink, bool(agreed), at, by) for account, sink, agreed, at, by in rows]
 
 
-def forget(path: Path, accounts: Iterable[str]) -> None:
+def forget(where: Where, accounts: Iterable[str]) -> None:
     """Take out what accounts said."""
-    if path.exists():
-        with _opened(path) as connection:
-            connection.executemany("delete from consents where account = ?", [(account,) for account in accounts])
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(path, timeout=30)) as connection, connection:
-            connection.execute("pragma journal_mode = wal")
-            connection.execute("pragma secure_delete = on")
+    database = Database(where, TABLES)
+    if database.exists():
+        with database.deleting() as connection:
             connection.execute(
-                "create table if not exists consents "
-                "(account text, sink text, agreed integer, said_at text, said_by text)"
+                sql("delete from consents where account in :accounts", "accounts"), {"accounts": list(accounts)}
             )
-            yield connection

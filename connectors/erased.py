@@ -1,31 +1,28 @@
-"""Who was erased: digests that know them again when more of them arrives, and how much was dropped since. One SQLite file."""
+"""Who was erased: digests that know them again when more of them arrives, and how much was dropped since."""
 
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
-from connectors.storage import storage_errors
 from schemas.records import STATEMENTS, Record
 from transforms.identity import Identities
 
-_SETUP = """
-create table if not exists erased (digest text primary key, erased_at text);
-create table if not exists dropped (day text, source text, statements integer, primary key (day, source));
-"""
+if TYPE_CHECKING:
+    from connectors.database import Where
+    from connectors.register import Register
 
 
 class Erased:
-    """The file. Many threads may ask; what another process writes is seen at the next `renew`."""
+    """The register in use. Many threads may ask; what another process writes is seen at the next `renew`."""
 
-    def __init__(self, path: Path, identities: Callable[[], Identities]) -> None:
-        self._path, self._identities_now = path, identities
+    def __init__(self, where: "Where", identities: Callable[[], Identities]) -> None:
+        self._where, self._identities_now = where, identities
         self._identities: Identities | None = None  # as of the newest `renew` that found something new
         self._lock = Lock()
-        self._seen: tuple[int, int] | None = None
+        self._seen: tuple[int, str] = (0, "")  # how many, and when the newest came
         self._digests: frozenset[str] = frozenset()
         self._known: dict[str, bool] = {}
         self.renew()
@@ -33,17 +30,11 @@ class Erased:
     def renew(self) -> bool:
         """See what was written since; whether anybody was ever erased."""
         with self._lock:
-            try:
-                status = self._path.stat()
-            except FileNotFoundError:
-                self._seen, self._digests = None, frozenset()
-            else:
-                if self._seen != (status.st_mtime_ns, status.st_size):
-                    with self._opened() as connection:
-                        rows = connection.execute("select digest from erased").fetchall()
-                    self._digests, self._known = frozenset(digest for (digest,) in rows), {}
-                    self._identities = self._identities_now()
-                    self._seen = (status.st_mtime_ns, status.st_size)
+            seen = self._register.newest() if self._exists else (0, "")
+            if self._seen != seen:
+                self._digests, self._known = self._register.digests() if seen[0] else frozenset(), {}
+                self._identities = self._identities_now()
+                self._seen = seen
             return bool(self._digests)
 
     def holds(self, account: str) -> bool:
@@ -76,11 +67,8 @@ class Erased:
 
     def note(self, accounts: Iterable[str]) -> None:
         """Know these accounts again from now on."""
-        now = datetime.now(UTC).isoformat(timespec="seconds")
         identities = self._identities_now()
-        digests = {digest for account in accounts for digest in identities.erasure_digests(account)}
-        with self._opened() as connection:
-            connection.executemany("insert or ignore into erased values (?, ?)", [(one, now) for one in digests])
+        self._register.note({digest for account in accounts for digest in identities.erasure_digests(account)})
         self.renew()
 
     def digest_of(self, account: str) -> str:
@@ -89,44 +77,31 @@ class Erased:
 
     def admit(self, account: str) -> bool:
         """Let someone come in again who was erased; whether they were."""
-        with self._opened() as connection:
-            done = connection.executemany(
-                "delete from erased where digest = ?",
-                [(one,) for one in self._identities_now().erasure_digests(account)],
-            )
-            found = done.rowcount > 0
+        found = self._register.remove(self._identities_now().erasure_digests(account))
         self.renew()
         return found
 
     def take_over(self, other: Path) -> None:
-        """Know again whoever another such file knows."""
-        with storage_errors(other), closing(sqlite3.connect(f"file:{other}?mode=ro", uri=True)) as connection:
-            rows = connection.execute("select digest, erased_at from erased").fetchall()
-        with self._opened() as mine:
-            mine.executemany("insert or ignore into erased values (?, ?)", rows)
+        """Know again whoever another register, in a file, knows."""
+        self._register.take_over(other)
         self.renew()
 
     def count(self, source: str, statements: int) -> None:
         """Count statements that were dropped because their actor was erased."""
-        day = datetime.now(UTC).date().isoformat()
-        with self._opened() as connection:
-            connection.execute(
-                "insert into dropped values (?, ?, ?) "
-                "on conflict do update set statements = statements + excluded.statements",
-                (day, source, statements),
-            )
+        self._register.count(source, statements)
 
     def dropped(self) -> int:
         """How many statements were dropped so far."""
-        if not self._path.exists():
-            return 0
-        with self._opened() as connection:
-            return int(connection.execute("select coalesce(sum(statements), 0) from dropped").fetchone()[0])
+        return self._register.dropped() if self._exists else 0
 
-    @contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
-        with storage_errors(self._path):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(self._path, timeout=30)) as connection, connection:
-                connection.executescript(_SETUP)
-                yield connection
+    @property
+    def _exists(self) -> bool:
+        """Whether anybody was ever erased, or may have been."""
+        return not isinstance(self._where, Path) or self._where.exists()
+
+    @cached_property
+    def _register(self) -> "Register":
+        """Imported where it is used: mostly nobody was erased, and SQLAlchemy takes a while."""
+        from connectors.register import Register
+
+        return Register(self._where)

@@ -14,7 +14,6 @@ import pyarrow as pa
 from connectors import audit, consents, forgetting, traces, warehouse
 from connectors.event_log import EventLog
 from connectors.locks import patiently
-from connectors.lti.store import LtiStore
 from connectors.receiver import attachments
 from connectors.receiver.store import StatementStore
 from flows.daily import daily
@@ -22,7 +21,7 @@ from flows.dead_letters import REJECTED_AT
 from flows.estimate import estimate
 from flows.lake_less import take_out
 from flows.land import land
-from flows.opening import erased, event_log, lake_of
+from flows.opening import contents, erased, event_log, lake_of, lti_store, state
 from flows.persons import Person
 from flows.publish import publish
 from flows.replay import place_of
@@ -93,9 +92,8 @@ def erase(settings: Settings, person: Person) -> Erasure:
         done = Erasure(person.key, len(person.accounts), taken.gone, taken.changed)
         done = replace(done, dead_letters=_from_dead_letters(log, search), levels=_from_levels(log, person.key))
         done = _from_receiver(settings, search, person, done)
-        consents.forget(settings.consents, person.accounts)
-        if settings.lti.exists():
-            LtiStore(settings.lti).forget(list(person.accounts))
+        consents.forget(state(settings, "consents.db"), person.accounts)
+        lti_store(settings).forget(list(person.accounts))
         told = patiently(lambda: forgetting.forget_in_ledger(settings.ledger, [person.key]), PATIENCE)
         mirrors = traces.mirrors_naming(settings.home / "mirrors", words)
         for mirror in mirrors:
@@ -195,10 +193,9 @@ def _from_levels(log: EventLog, person: str) -> int:
 
 
 def _from_receiver(settings: Settings, search: _Search, person: Person, done: Erasure) -> Erasure:
-    path = settings.home / "receiver.db"
-    if not path.exists():
-        return done
-    with closing(StatementStore(path)) as store:
+    with closing(StatementStore(state(settings, "receiver.db"))) as store:
+        if not store.exists():
+            return done
         gone, changed = store.forget(search.suspects, search.without, person.accounts)
         loose = remove_attachments(settings, store, gone)
     return replace(done, received=len(gone) + changed, attachments=loose)
@@ -208,8 +205,7 @@ def remove_attachments(settings: Settings, store: StatementStore, gone: list[Sta
     """Remove the files that only statements named which went; how many."""
     named = {one["sha2"].lower() for one in attachments.of(gone)}
     loose = named - store.names_any(named)
-    for name in loose:
-        (settings.home / "attachments" / name).unlink(missing_ok=True)
+    contents(settings).remove(loose)
     return len(loose)
 
 

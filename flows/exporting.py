@@ -14,12 +14,11 @@ import orjson
 from connectors import audit, consents
 from connectors.event_log import EventLog
 from connectors.ledger import ledger
-from connectors.lti.store import LtiStore
 from connectors.marts import Marts
 from connectors.receiver import attachments
 from flows.backlog import backlog
 from flows.dead_letters import dead_letters
-from flows.opening import erased, event_log, lake_of
+from flows.opening import erased, event_log, lake_of, lti_store, state
 from flows.persons import Person
 from flows.settings import Settings
 from flows.sinks import listed
@@ -127,8 +126,8 @@ def _held(settings: Settings, person: Person) -> dict[str, Any]:
     if settings.ledger.exists():
         with ledger(settings.ledger) as opened:
             told = opened.of(person.key)
-    said = [one._asdict() for one in consents.said(settings.consents) if one.account in person.accounts]
-    launched = LtiStore(settings.lti).known_of(list(person.accounts)) if settings.lti.exists() else []
+    said = [one._asdict() for one in consents.said(state(settings, "consents.db")) if one.account in person.accounts]
+    launched = lti_store(settings).known_of(list(person.accounts))
     return {
         "person": person.key, "accounts": list(person.accounts), "consents": said, "lti": launched, "told": told,
         "recipients": [{"name": one.name, "kind": one.kind, "title": one.title} for one in listed(settings)],

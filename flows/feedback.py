@@ -13,7 +13,7 @@ from connectors.ledger import Ledger, ledger
 from connectors.sinks import Change
 from connectors.warehouse import parquet_rows
 from flows.logs import logger
-from flows.opening import event_log, identities
+from flows.opening import event_log, identities, state
 from flows.settings import Settings
 from flows.sink_states import is_paused, note_failed, note_told
 from flows.sinks import TOPIC, Listed, Teller, audience, level_names, listed, listed_as, teller, topic
@@ -127,7 +127,9 @@ def agreements(settings: Settings, sink: str) -> dict[str, bool]:
     """Person → whether they agreed to what a sink hears of them: what any of their accounts said last of it or of every sink."""
     known = identities(settings)
     return {
-        known.person_key(one.account): one.agreed for one in said(settings.consents) if one.sink in (sink, EVERY_SINK)
+        known.person_key(one.account): one.agreed
+        for one in said(state(settings, "consents.db"))
+        if one.sink in (sink, EVERY_SINK)
     }
 
 

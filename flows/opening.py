@@ -8,6 +8,7 @@ from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from secrets import token_hex
+from typing import TYPE_CHECKING
 
 from connectors.dbt import DbtProject
 from connectors.erased import Erased
@@ -25,6 +26,13 @@ from transforms.calibration import Calibration, from_json
 from transforms.estimator import Parameters
 from transforms.identity import Identities, parse_attributes, parse_identities
 from transforms.seeds import seeds
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+    from connectors.database import Where
+    from connectors.lti.store import LtiStore
+    from connectors.receiver.contents import Contents
 
 
 @contextmanager
@@ -71,7 +79,40 @@ def kafka_options(settings: Settings) -> dict[str, str | int | bool]:
 
 def erased(settings: Settings) -> Erased:
     """Who was erased from this installation."""
-    return Erased(settings.home / "erased.db", lambda: identities(settings))
+    return Erased(state(settings, "erased.db"), lambda: identities(settings))
+
+
+def state(settings: Settings, name: str) -> "Where":
+    """Where tables stand: a SQLite file of that name in home, or the PostgreSQL that several receivers share."""
+    return _server(settings) if settings.state.url else settings.home / name
+
+
+def _server(settings: Settings) -> "URL":
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    chosen = settings.state
+    try:
+        url = make_url(chosen.url)
+    except ArgumentError:
+        raise SettingsError(
+            "state.url cannot be read.", "Give a URI of libpq, such as postgresql://proficio@db.example.org/proficio."
+        ) from None
+    return url.set(password=secret(chosen.password_file, "state.password_file")) if chosen.password_file else url
+
+
+def lti_store(settings: Settings) -> "LtiStore":
+    """What the LTI tool knows of platforms."""
+    from connectors.lti.store import LtiStore
+
+    return LtiStore(state(settings, "lti.db"))
+
+
+def contents(settings: Settings) -> "Contents":
+    """The contents of attachments."""
+    from connectors.receiver.contents import FolderContents, SharedContents
+
+    return SharedContents(_server(settings)) if settings.state.url else FolderContents(settings.home / "attachments")
 
 
 def topics(settings: Settings) -> list[Topic]:
@@ -157,23 +198,28 @@ def identities(settings: Settings) -> Identities:
     elif chosen.key_file:
         key = _text(chosen.key_file, "identity.key_file").strip()
     else:
-        key = own_key(settings.home / "person.key")
+        key = own_key(settings, "person.key")
     if len(key) < 16:
         raise SettingsError("identity.key is shorter than 16 characters.", "Make one: openssl rand -hex 32.")
     return Identities(key.encode(), table, attributes)
 
 
-def own_key(path: Path) -> str:
-    """A key of 256 bits that is made once and kept in the data folder, for its owner alone to read."""
+def own_key(settings: Settings, name: str) -> str:
+    """A key of 256 bits that is made once: in the data folder, for its owner alone to read, or where receivers share."""
+    if settings.state.url:
+        from connectors.keys import own
+
+        return own(_server(settings), name)
+    path = settings.home / name
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            own = path.with_suffix(f".{os.getpid()}")
-            own.touch(mode=0o600)
-            own.write_text(token_hex(32), "ascii")
+            mine = path.with_suffix(f".{os.getpid()}")
+            mine.touch(mode=0o600)
+            mine.write_text(token_hex(32), "ascii")
             with suppress(FileExistsError):  # another process was first
-                path.hardlink_to(own)
-            own.unlink()
+                path.hardlink_to(mine)
+            mine.unlink()
         return path.read_text("ascii")
 
 

@@ -15,7 +15,7 @@ from connectors.marts import Marts
 from connectors.pages.app import routes as page_routes
 from connectors.pages.asking import Pages, Roster
 from connectors.pages.sessions import Session, Sessions
-from flows.opening import calibration, definitions, identities, own_key
+from flows.opening import calibration, definitions, identities, lti_store, own_key, state
 from flows.reading import one_person
 from flows.settings import Settings
 from flows.sinks import listed
@@ -32,7 +32,7 @@ def routes(settings: Settings, keep: Callable[[Statement], None]) -> list[Route]
     """The routes of pages and of the LTI tool; none where the settings give no address. `keep` takes statements in."""
     if not settings.pages.url:
         return []
-    known, framework, store = identities(settings), definitions(settings).framework, LtiStore(settings.lti)
+    known, framework, store = identities(settings), definitions(settings).framework, lti_store(settings)
     marts, sessions = Marts(settings.published, settings.identified), _sessions(settings)
     sinks = listed(settings)
     tool = Tool(
@@ -40,7 +40,7 @@ def routes(settings: Settings, keep: Callable[[Statement], None]) -> list[Route]
         title=settings.pages.title,
         store=store,
         sessions=sessions,
-        key=own_key(settings.home / "pages.key"),
+        key=own_key(settings, "pages.key"),
         person_of=lambda accounts: _person_of(marts, known, accounts),
         competencies=tuple((one.id, one.name) for one in framework.competencies if not one.retired),
         levels=len(framework.levels),
@@ -52,7 +52,7 @@ def routes(settings: Settings, keep: Callable[[Statement], None]) -> list[Route]
         marts=marts,
         framework=framework,
         calibration=calibration(settings, framework),
-        consents=settings.consents,
+        consents=state(settings, "consents.db"),
         sinks=tuple((one.name, one.kind, one.title) for one in sinks),
         assumed=frozenset(one.name for one in sinks if one.policy.consent == "assumed"),
         frames=lambda: frames(tool),
@@ -83,7 +83,7 @@ def address(settings: Settings) -> str:
 
 
 def _sessions(settings: Settings) -> Sessions:
-    return Sessions(own_key(settings.home / "sessions.key"))
+    return Sessions(own_key(settings, "sessions.key"))
 
 
 def _person_of(marts: Marts, known: Identities, of: Iterable[str]) -> tuple[str, str]:

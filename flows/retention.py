@@ -14,7 +14,7 @@ from connectors.locks import patiently
 from connectors.receiver.store import StatementStore
 from flows.erasing import PATIENCE, made_anew, remove_attachments
 from flows.lake_less import take_out
-from flows.opening import event_log
+from flows.opening import event_log, state
 from flows.settings import Settings
 from transforms.erasure_rows import Left
 
@@ -67,10 +67,9 @@ def _left_in(settings: Settings, month: datetime, rows: pa.Table) -> Left:
 
 
 def _from_receiver(settings: Settings, month: datetime) -> None:
-    path = settings.home / "receiver.db"
-    if not path.exists():
-        return
-    with closing(StatementStore(path)) as store:
+    with closing(StatementStore(state(settings, "receiver.db"))) as store:
+        if not store.exists():
+            return
         for client in store.clients():
             until = _until(settings, client, month)
             if until is not None:

@@ -3,30 +3,36 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
 from hashlib import sha256
-from pathlib import Path
+from uuid import uuid4
 
+from connectors.event_log import EventLog
 from connectors.locks import locked
 from connectors.receiver.app import Receiver, application
 from connectors.receiver.authentication import Tokens
 from connectors.receiver.clients import Clients
 from connectors.receiver.intake import Intake
+from connectors.receiver.intake_alone import IntakeAlone
+from connectors.receiver.intake_shared import IntakeShared
 from connectors.receiver.measured import measured
+from connectors.receiver.rates import counted_alone, counted_shared, parsed
 from connectors.receiver.store import StatementStore
+from connectors.receiver.turns import Turns
 from connectors.receiver.webhooks import Deliveries, GitHubWebhook
 from flows.metrics import serving
-from flows.opening import erased, event_log, own_key, repairs, secret
+from flows.opening import contents, erased, event_log, own_key, repairs, secret, state
 from flows.pages import routes
 from flows.settings import Settings
 from schemas.errors import UnavailableError
+from schemas.records import STATEMENTS
 from schemas.xapi import Statement
-from transforms.statements import key_of
 
 _PAGES = "pages"  # the source of statements that pages make
+_FILE = "receiver.db"
 
 
 def clients(settings: Settings) -> Clients:
     """The clients of the receiver."""
-    return Clients(_file(settings))
+    return Clients(state(settings, _FILE))
 
 
 def serve(settings: Settings, host: str, port: int, metrics_port: int | None, tell: Callable[[str], None]) -> None:
@@ -42,10 +48,11 @@ def serve(settings: Settings, host: str, port: int, metrics_port: int | None, te
     most_files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # each connection is one
     # With the protocol named, asyncio sends small answers at once (TCP_NODELAY), and not 40 ms later.
-    key = own_key(settings.home / "receiver.key")
-    transactional_id = f"proficio-receiver-{sha256(key.encode()).hexdigest()[:16]}"
+    key = own_key(settings, "receiver.key")
+    several, rate = bool(settings.state.url), parsed(chosen.rate)
+    transactional_id = f"proficio-receiver-{uuid4().hex if several else sha256(key.encode()).hexdigest()[:16]}"
     with (
-        _alone(settings),
+        nullcontext() if several else _alone(settings),
         socket.socket(proto=socket.IPPROTO_TCP) as bound,
         event_log(settings, transactional_id) as log,
         serving(settings, host, metrics_port) if metrics_port else nullcontext() as registry,
@@ -58,20 +65,21 @@ def serve(settings: Settings, host: str, port: int, metrics_port: int | None, te
             raise UnavailableError(f"{host}:{port} cannot be listened on: {error}", "Choose another --port.") from error
         with (
             closing(clients(settings)) as known,
-            closing(StatementStore(_file(settings))) as store,
-            closing(Intake(log, store, _dropping(settings))) as intake,
+            closing(StatementStore(state(settings, _FILE))) as store,
+            closing(_intake(settings, log, store, transactional_id)) as intake,
         ):
             receiver = Receiver(
                 intake=intake,
                 store=store,
                 clients=known,
                 tokens=Tokens(key),
-                attachments=settings.home / "attachments",
+                contents=contents(settings),
                 authority_home=chosen.authority_home,
                 max_body_bytes=chosen.max_body_bytes,
                 max_statements=chosen.max_statements,
                 body_seconds=chosen.body_seconds,
-                rate=chosen.rate,
+                rate=rate,
+                counted=counted_shared(state(settings, _FILE), rate) if several else counted_alone(rate),
                 max_record_bytes=settings.event_log.max_record_bytes,
                 repairs=repairs(settings),
                 repaired_clients=chosen.repaired_clients,
@@ -94,17 +102,15 @@ def serve(settings: Settings, host: str, port: int, metrics_port: int | None, te
             uvicorn.Server(config).run([bound])
 
 
-def _dropping(settings: Settings) -> Callable[[Statement, str], bool]:
-    """Whether a statement is of someone who was erased; such are counted."""
-    register = erased(settings)
+def _intake(settings: Settings, log: EventLog, store: StatementStore, transactional_id: str) -> Intake:
+    if not settings.state.url:
+        return IntakeAlone(log, store, erased(settings))
 
-    def is_dropped(statement: Statement, client: str) -> bool:
-        dropped = register.renew() and register.holds(key_of(statement) or "")
-        if dropped:
-            register.count(client, 1)
-        return dropped
+    def fence(other: str) -> None:
+        with event_log(settings, other) as theirs:
+            theirs.offsets(STATEMENTS)
 
-    return is_dropped
+    return IntakeShared(log, store, Turns(state(settings, _FILE), transactional_id), fence, erased(settings))
 
 
 def _keep(intake: Intake, authority_home: str, statement: Statement) -> None:
@@ -114,7 +120,7 @@ def _keep(intake: Intake, authority_home: str, statement: Statement) -> None:
 
 
 def _alone(settings: Settings) -> AbstractContextManager[None]:
-    """One receiver at a time: ids that come again are known to the process that took them. The lock goes with it."""
+    """One receiver at a time, for its store is written behind the log. The lock goes with the process."""
     return locked(settings.home / "receiver.lock", 0, f"Another receiver serves {settings.home}.")
 
 
@@ -122,8 +128,4 @@ def _github(settings: Settings) -> GitHubWebhook | None:
     path = settings.receiver.github_secret_file
     if path is None:
         return None
-    return GitHubWebhook(secret(path, "receiver.github_secret_file"), Deliveries(settings.home / "deliveries.db"))
-
-
-def _file(settings: Settings) -> Path:
-    return settings.home / "receiver.db"
+    return GitHubWebhook(secret(path, "receiver.github_secret_file"), Deliveries(state(settings, "deliveries.db")))

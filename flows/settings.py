@@ -82,6 +82,13 @@ class ReceiverSettings(Section):
     github_secret_file: Path | None = None  # of the webhook; none: /webhooks/github is not served
 
 
+class StateSettings(Section):
+    """A PostgreSQL (14 or newer) for what several receivers share; none: SQLite files of home, for one receiver."""
+
+    url: str = Field("", pattern=r"^(postgres(ql)?://.*)?$")  # of libpq, without the password
+    password_file: Path | None = None
+
+
 class StreamSettings(Section):
     """How `stream` paces its micro-batches."""
 
@@ -159,6 +166,7 @@ class Settings(BaseSettings):
     event_log: EventLogSettings = EventLogSettings()
     land: LandSettings = LandSettings()
     sources: SourcesSettings = SourcesSettings()
+    state: StateSettings = StateSettings()
     receiver: ReceiverSettings = ReceiverSettings()
     feedback: FeedbackSettings = FeedbackSettings()
     pages: PagesSettings = PagesSettings()
@@ -203,16 +211,6 @@ class Settings(BaseSettings):
     def ledger(self) -> Path:
         """The DuckDB file of what was told to whom."""
         return self.home / "feedback.duckdb"
-
-    @property
-    def consents(self) -> Path:
-        """The SQLite file of who agreed to what."""
-        return self.home / "consents.db"
-
-    @property
-    def lti(self) -> Path:
-        """The SQLite file of platforms and launches."""
-        return self.home / "lti.db"
 
     @property
     def calibrations(self) -> Path:

@@ -9,14 +9,13 @@ from pydantic import ValidationError
 
 from connectors.event_log import EventLog
 from connectors.http import Pace
-from connectors.lti.store import LtiStore
 from connectors.marts import Marts
 from connectors.sinks import SINKS, Change
 from connectors.sinks.lrs import LrsSink
 from connectors.sinks.lti import LtiSink, Requirements
 from connectors.sinks.moodle import MoodleSink
 from connectors.sinks.webhook import Webhook
-from flows.opening import definitions, secret
+from flows.opening import definitions, lti_store, secret
 from flows.settings import Settings
 from flows.sink_settings import LrsSinkSettings, LtiSinkSettings, MoodleSinkSettings, SinkSettings, WebhookSettings
 from schemas.errors import SettingsError
@@ -71,7 +70,7 @@ def audience(settings: Settings, sink: Listed) -> set[str] | None:
     """The persons whom a sink can reach now; None for everyone. LTI reaches who opened their page from a course with grades."""
     if sink.kind != "lti":
         return None
-    return set(Marts(settings.published, settings.identified).owners(LtiStore(settings.lti).graded_accounts()).values())
+    return set(Marts(settings.published, settings.identified).owners(lti_store(settings).graded_accounts()).values())
 
 
 def listed_as(settings: Settings, name: str) -> Listed:
@@ -141,7 +140,7 @@ def _lti(settings: Settings, one: LtiSinkSettings, pace: Pace) -> LtiSink:
     if role:
         requires = {competency: ranks[level] for competency, level in role.requires.items()}
         asked = Requirements(role.id, role.name, requires, Marts(settings.published, settings.identified))
-    return LtiSink(one.name, LtiStore(settings.lti), len(ranks), asked, pace=pace)
+    return LtiSink(one.name, lti_store(settings), len(ranks), asked, pace=pace)
 
 
 _OF: dict[str, Callable[[Settings, Any, Pace], Any]] = {

@@ -1,55 +1,57 @@
-"""What the tool knows of platforms: registrations, its own keys, users and contexts that were launched, in one SQLite file."""
+"""What the tool knows of platforms: registrations, its own keys, users and contexts that were launched."""
 
 import json
-import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
-from pathlib import Path
+from itertools import groupby
+from operator import itemgetter
 from secrets import token_urlsafe
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from sqlalchemy import Column, Double, Integer, MetaData, Table, Text
+from sqlalchemy.types import TypeEngine
 
-from connectors.storage import storage_errors
+from connectors.database import Database, Where, found, insert_new, sql
 
 ANY_DEPLOYMENT = "*"
 INVITATION_SECONDS = 86_400
 _READY_SECONDS = 86_400  # a new key is published so long before it signs: platforms keep key sets for a while
 _KEY_BITS = 2048
-_SETUP = """
-create table if not exists platforms (
-    issuer text, client_id text, name text, auth_url text, token_url text, jwks_url text, token_audience text,
-    trust_email integer, deployments text, primary key (issuer, client_id)
-);
-create table if not exists keys (kid text primary key, pem text, made_at real);
-create table if not exists nonces (nonce text primary key, expires_at real);
-create table if not exists invitations (secret text primary key, expires_at real);
-create table if not exists accounts (
-    account text, issuer text, client_id text, sub text, primary key (account, issuer, client_id, sub)
-);
-create table if not exists contexts (
-    issuer text, client_id text, context text, title text, line_items_url text, memberships_url text,
-    primary key (issuer, client_id, context)
-);
-create table if not exists enrolments (
-    issuer text, client_id text, context text, sub text, primary key (issuer, client_id, context, sub)
-);
-create table if not exists line_items (
-    issuer text, client_id text, context text, resource text, url text, primary key (issuer, client_id, context, resource)
-);
-"""
+_OF_PLATFORM = "issuer = :issuer and client_id = :client_id"
+_OF_CONTEXT = f"{_OF_PLATFORM} and context = :context"
+TABLES = MetaData()
 
 
+def _table(name: str, key: str, rest: str = "", **others: TypeEngine[Any]) -> Table:
+    """A table of text columns, the first of which are the key, and of others."""
+    keys = [Column(one, Text, primary_key=True) for one in key.split()]
+    texts = [Column(one, Text) for one in rest.split()]
+    return Table(name, TABLES, *keys, *texts, *(Column(one, kind) for one, kind in others.items()))
+
+
+_PLATFORMS = Table(
+    "platforms", TABLES, Column("issuer", Text, primary_key=True), Column("client_id", Text, primary_key=True),
+    Column("name", Text), Column("auth_url", Text), Column("token_url", Text), Column("jwks_url", Text),
+    Column("token_audience", Text), Column("trust_email", Integer), Column("deployments", Text),
+)  # fmt: skip
+_KEYS = _table("keys", "kid", "pem", made_at=Double())
+_NONCES = _table("nonces", "nonce", expires_at=Double())
+_INVITATIONS = _table("invitations", "secret", expires_at=Double())
+_ACCOUNTS = _table("accounts", "account issuer client_id sub")
+_CONTEXTS = _table("contexts", "issuer client_id context", "title line_items_url memberships_url")
+_ENROLMENTS = _table("enrolments", "issuer client_id context sub")
+_LINE_ITEMS = _table("line_items", "issuer client_id context resource", "url")
 # A launch from a link without grades or members does not take back what another link of the course offered.
 _NOTE_CONTEXT = """
-insert into contexts values (?, ?, ?, ?, ?, ?) on conflict do update set title = excluded.title,
-    line_items_url = coalesce(nullif(excluded.line_items_url, ''), line_items_url),
-    memberships_url = coalesce(nullif(excluded.memberships_url, ''), memberships_url)
+insert into contexts (issuer, client_id, context, title, line_items_url, memberships_url)
+values (:issuer, :client_id, :context, :title, :line_items_url, :memberships_url)
+on conflict (issuer, client_id, context) do update set title = excluded.title,
+    line_items_url = coalesce(nullif(excluded.line_items_url, ''), contexts.line_items_url),
+    memberships_url = coalesce(nullif(excluded.memberships_url, ''), contexts.memberships_url)
 """
 
 
@@ -91,40 +93,35 @@ class Key(NamedTuple):
 
 
 class LtiStore:
-    """The file. Connections are opened for each use: many threads may have one store."""
+    """What is known, in a file or on a server. Many threads may have one store."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        with storage_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-        with self._opened() as connection:
-            connection.execute("pragma journal_mode = wal")
-            connection.executescript(_SETUP)
+    def __init__(self, where: Where) -> None:
+        self._database = Database(where, TABLES)
 
     def register(self, platform: Platform) -> None:
         """Add a platform, or replace what was known of it."""
-        with self._opened() as connection:
-            connection.execute(
-                "insert or replace into platforms values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (platform.issuer, platform.client_id, platform.name, platform.auth_url, platform.token_url, platform.jwks_url,
-                 platform.token_audience, int(platform.trust_email), json.dumps(platform.deployments)),
-            )  # fmt: skip
+        row = {
+            **asdict(platform),
+            "trust_email": int(platform.trust_email),
+            "deployments": json.dumps(platform.deployments),
+        }
+        with self._database.writing() as connection:
+            connection.execute(sql(f"delete from platforms where {_OF_PLATFORM}"), row)  # noqa: S608
+            connection.execute(_PLATFORMS.insert(), row)
 
     def remove(self, issuer: str, client_id: str) -> bool:
         """Forget a platform and all that was launched from it; whether there was one."""
-        with self._opened() as connection:
+        given = {"issuer": issuer, "client_id": client_id}
+        with self._database.deleting() as connection:
             for table in ("accounts", "contexts", "enrolments", "line_items"):
-                connection.execute(f"delete from {table} where issuer = ? and client_id = ?", (issuer, client_id))  # noqa: S608
-            done = connection.execute("delete from platforms where issuer = ? and client_id = ?", (issuer, client_id))
-            return done.rowcount > 0
+                connection.execute(sql(f"delete from {table} where {_OF_PLATFORM}"), given)  # noqa: S608
+            return connection.execute(sql(f"delete from platforms where {_OF_PLATFORM}"), given).rowcount > 0  # noqa: S608
 
     def platforms(self) -> list[Platform]:
         """All platforms."""
-        with self._opened() as connection:
-            connection.row_factory = sqlite3.Row
-            rows = connection.execute("select * from platforms order by issuer, client_id").fetchall()
-        return [Platform(**{**row, "deployments": tuple(json.loads(row["deployments"]))}) for row in map(dict, rows)]
+        with self._database.reading() as connection:
+            rows = connection.execute(_PLATFORMS.select().order_by("issuer", "client_id")).mappings().all()
+        return [Platform(**{**row, "deployments": tuple(json.loads(row["deployments"]))}) for row in rows]
 
     def find(self, issuer: str, client_id: str | None) -> Platform | None:
         """The platform of an issuer, and of a client id where the issuer has several."""
@@ -134,40 +131,38 @@ class LtiStore:
     def invite(self) -> str:
         """A secret with which one platform may register itself, within a day."""
         secret = token_urlsafe(32)
-        with self._opened() as connection:
-            connection.execute(
-                "insert into invitations values (?, ?)", (_hash(secret), time.time() + INVITATION_SECONDS)
-            )
+        with self._database.writing() as connection:
+            given = {"secret": _hash(secret), "expires_at": time.time() + INVITATION_SECONDS}
+            connection.execute(_INVITATIONS.insert(), given)
         return secret
 
     def take_invitation(self, secret: str) -> bool:
         """Whether an invitation holds; it does once."""
-        with self._opened() as connection:
-            done = connection.execute(
-                "delete from invitations where secret = ? and expires_at > ?", (_hash(secret), time.time())
-            )
-            return done.rowcount > 0
+        query = sql("delete from invitations where secret = :secret and expires_at > :now")
+        with self._database.writing() as connection:
+            return connection.execute(query, {"secret": _hash(secret), "now": time.time()}).rowcount > 0
 
     def take_nonce(self, nonce: str, expires_at: float) -> bool:
         """Whether a nonce was never taken before."""
-        with self._opened() as connection:
-            connection.execute("delete from nonces where expires_at < ?", (time.time(),))
-            return connection.execute("insert or ignore into nonces values (?, ?)", (nonce, expires_at)).rowcount > 0
+        with self._database.writing() as connection:
+            connection.execute(sql("delete from nonces where expires_at < :now"), {"now": time.time()})
+            return insert_new(connection, _NONCES, [{"nonce": nonce, "expires_at": expires_at}]) > 0
 
     def published_keys(self) -> list[Key]:
         """The keys that are published, newest first; one is made where there is none."""
-        with self._opened() as connection:
-            rows = connection.execute("select kid, pem from keys order by made_at desc, kid").fetchall()
+        with self._database.reading() as connection:
+            rows = list(found(connection, sql("select kid, pem from keys order by made_at desc, kid")))
         return [Key(*row) for row in rows] or [self.add_key()]
 
     def signing_key(self) -> Key:
         """The newest key that was published long enough, else the oldest."""
         self.published_keys()
-        with self._opened() as connection:
-            row = connection.execute(
-                "select kid, pem from keys order by made_at <= ? desc, case when made_at <= ? then -made_at else made_at end",
-                (time.time() - _READY_SECONDS, time.time() - _READY_SECONDS),
-            ).fetchone()
+        query = sql(
+            "select kid, pem from keys "
+            "order by made_at <= :ready desc, case when made_at <= :ready then -made_at else made_at end"
+        )
+        with self._database.reading() as connection:
+            row = next(found(connection, query, {"ready": time.time() - _READY_SECONDS}))
         return Key(*row)
 
     def add_key(self) -> Key:
@@ -177,107 +172,103 @@ class LtiStore:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         ).decode()
         key = Key(str(uuid4()), pem)
-        with self._opened() as connection:
-            connection.execute("insert into keys values (?, ?, ?)", (*key, time.time()))
+        with self._database.writing() as connection:
+            connection.execute(_KEYS.insert(), {**key._asdict(), "made_at": time.time()})
         return key
 
     def drop_keys(self) -> int:
         """Withdraw the keys that are older than the signing one; how many."""
+        query = sql("delete from keys where made_at < (select made_at from keys where kid = :kid)")
         signing = self.signing_key().kid
-        with self._opened() as connection:
-            return connection.execute(
-                "delete from keys where made_at < (select made_at from keys where kid = ?)", (signing,)
-            ).rowcount
+        with self._database.deleting() as connection:
+            return connection.execute(query, {"kid": signing}).rowcount
 
     def note_launch(self, context: Context, sub: str, accounts: list[str], learns: bool) -> None:
         """Note who launched from which course, the accounts that they are known by, and whether they learn there."""
-        with self._opened() as connection:
-            connection.execute(_NOTE_CONTEXT, context)
-            for account in accounts:
-                connection.execute("insert or ignore into accounts values (?, ?, ?, ?)", (account, *context[:2], sub))
+        who = {"issuer": context.issuer, "client_id": context.client_id, "sub": sub}
+        with self._database.writing() as connection:
+            connection.execute(sql(_NOTE_CONTEXT), context._asdict())
+            insert_new(connection, _ACCOUNTS, [{**who, "account": account} for account in dict.fromkeys(accounts)])
             if learns:
-                connection.execute("insert or ignore into enrolments values (?, ?, ?, ?)", (*context[:3], sub))
+                insert_new(connection, _ENROLMENTS, [{**who, "context": context.context}])
 
     def forget(self, accounts: list[str]) -> None:
         """Take out the users whom one of these accounts is of, with all that is known of them."""
-        with self._opened() as connection:
-            users = connection.execute(
-                "select distinct issuer, client_id, sub from accounts where account in (select value from json_each(?))",
-                (json.dumps(accounts),),
-            ).fetchall()
+        query = sql("select distinct issuer, client_id, sub from accounts where account in :accounts", "accounts")
+        if not self._database.exists():
+            return
+        with self._database.deleting() as connection:
+            users = connection.execute(query, {"accounts": accounts}).mappings().all()
             for table in ("accounts", "enrolments"):
-                connection.executemany(f"delete from {table} where issuer = ? and client_id = ? and sub = ?", users)  # noqa: S608
+                for user in users:
+                    connection.execute(sql(f"delete from {table} where {_OF_PLATFORM} and sub = :sub"), dict(user))  # noqa: S608
 
     def known_of(self, accounts: list[str]) -> list[dict[str, Any]]:
         """What is known of the users whom one of these accounts is of: who they are on which platform, and in which courses."""
-        with self._opened() as connection:
-            connection.row_factory = sqlite3.Row
-            rows = connection.execute(
-                "select distinct accounts.*, context, title from accounts left join enrolments using (issuer, client_id, sub) "
-                "left join contexts using (issuer, client_id, context) where account in (select value from json_each(?))",
-                (json.dumps(accounts),),
-            ).fetchall()
-        return [dict(row) for row in rows]
+        query = sql(
+            "select distinct account, issuer, client_id, sub, context, title "
+            "from accounts left join enrolments using (issuer, client_id, sub) "
+            "left join contexts using (issuer, client_id, context) where account in :accounts",
+            "accounts",
+        )
+        if not self._database.exists():
+            return []
+        with self._database.reading() as connection:
+            return [dict(row) for row in connection.execute(query, {"accounts": accounts}).mappings()]
 
     def context(self, issuer: str, client_id: str, context: str) -> Context | None:
         """A course that was launched from."""
-        with self._opened() as connection:
-            row = connection.execute(
-                "select * from contexts where issuer = ? and client_id = ? and context = ?",
-                (issuer, client_id, context),
-            ).fetchone()
+        query = sql(f"select * from contexts where {_OF_CONTEXT}")  # noqa: S608
+        with self._database.reading() as connection:
+            row = next(found(connection, query, {"issuer": issuer, "client_id": client_id, "context": context}), None)
         return Context(*row) if row else None
 
     def learners(self, context: Context) -> list[tuple[str, list[str]]]:
         """Who opened their page from a course to learn: their id there, and the accounts that they are known by."""
-        with self._opened() as connection:
-            rows = connection.execute(
-                "select sub, json_group_array(account) from enrolments join accounts using (issuer, client_id, sub) "
-                "where issuer = ? and client_id = ? and context = ? group by sub", context[:3],
-            ).fetchall()  # fmt: skip
-        return [(str(sub), json.loads(accounts)) for sub, accounts in rows]
+        query = sql(
+            "select sub, account from enrolments join accounts using (issuer, client_id, sub) "  # noqa: S608
+            f"where {_OF_CONTEXT} order by sub, account"
+        )
+        with self._database.reading() as connection:
+            rows = list(found(connection, query, context._asdict()))
+        return [(sub, [account for _, account in some]) for sub, some in groupby(rows, key=itemgetter(0))]
 
     def graded_accounts(self) -> list[str]:
         """The accounts of all who learn in a course with line items."""
-        with self._opened() as connection:
-            rows = connection.execute(
-                "select distinct account from accounts join enrolments using (issuer, client_id, sub) "
-                "join contexts using (issuer, client_id, context) where contexts.line_items_url <> ''"
-            ).fetchall()
-        return [str(account) for (account,) in rows]
+        query = sql(
+            "select distinct account from accounts join enrolments using (issuer, client_id, sub) "
+            "join contexts using (issuer, client_id, context) where contexts.line_items_url <> ''"
+        )
+        with self._database.reading() as connection:
+            return [str(account) for (account,) in connection.execute(query)]
 
     def graded_in(self, accounts: list[str]) -> list[tuple[Context, str]]:
         """The courses with line items in which someone with these accounts learns, each with who they are there."""
-        with self._opened() as connection:
-            rows = connection.execute(
-                "select distinct contexts.*, enrolments.sub from accounts "
-                "join enrolments using (issuer, client_id, sub) join contexts using (issuer, client_id, context) "
-                "where contexts.line_items_url <> '' and accounts.account in (select value from json_each(?))",
-                (json.dumps(accounts),),
-            ).fetchall()
+        query = sql(
+            "select distinct contexts.*, enrolments.sub from accounts "
+            "join enrolments using (issuer, client_id, sub) join contexts using (issuer, client_id, context) "
+            "where contexts.line_items_url <> '' and accounts.account in :accounts",
+            "accounts",
+        )
+        with self._database.reading() as connection:
+            rows = list(found(connection, query, {"accounts": accounts}))
         return [(Context(*row[:6]), str(row[6])) for row in rows]
 
     def line_item(self, context: Context, resource: str) -> str | None:
         """The address of a line item that is known."""
-        with self._opened() as connection:
-            row = connection.execute(
-                "select url from line_items where issuer = ? and client_id = ? and context = ? and resource = ?",
-                (*context[:3], resource),
-            ).fetchone()
+        query = sql(f"select url from line_items where {_OF_CONTEXT} and resource = :resource")  # noqa: S608
+        with self._database.reading() as connection:
+            row = connection.execute(query, {**context._asdict(), "resource": resource}).fetchone()
         return str(row[0]) if row else None
 
     def note_line_item(self, context: Context, resource: str, url: str) -> None:
         """Keep the address of a line item."""
-        with self._opened() as connection:
-            connection.execute(
-                "insert or replace into line_items values (?, ?, ?, ?, ?)", (*context[:3], resource, url)
-            )
-
-    @contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self._path, timeout=30)) as connection, connection:
-            connection.execute("pragma secure_delete = on")
-            yield connection
+        query = sql(
+            "insert into line_items values (:issuer, :client_id, :context, :resource, :url) "
+            "on conflict (issuer, client_id, context, resource) do update set url = excluded.url"
+        )
+        with self._database.writing() as connection:
+            connection.execute(query, {**context._asdict(), "resource": resource, "url": url})
 
 
 def _hash(secret: str) -> str:

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from starlette.responses import Response
 
+from connectors.database import Where
 from connectors.marts import Marts
 from connectors.pages.rendering import page
 from connectors.pages.sessions import Session, Sessions
@@ -35,7 +35,7 @@ class Pages:
     marts: Marts
     framework: Framework
     calibration: Calibration
-    consents: Path
+    consents: Where
     sinks: tuple[tuple[str, str, str], ...]
     assumed: frozenset[str]
     frames: Callable[[], Iterable[str]]

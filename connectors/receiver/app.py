@@ -2,18 +2,15 @@
 
 import asyncio
 import math
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import formatdate
 from hashlib import sha1
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import orjson
-from aiolimiter import AsyncLimiter
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -23,7 +20,10 @@ from connectors.receiver import attachments, signatures, webhooks
 from connectors.receiver.asking import Asked, Refused, Wanted, asked, read_body, statement_id, wanted
 from connectors.receiver.authentication import TOKEN_SECONDS, TokenError, Tokens, authenticated, client_for_token
 from connectors.receiver.clients import Client, Clients
-from connectors.receiver.intake import ConflictError, Intake
+from connectors.receiver.contents import Contents
+from connectors.receiver.intake import Intake
+from connectors.receiver.judging import ConflictError
+from connectors.receiver.rates import Counting, Rate
 from connectors.receiver.store import Kept, StatementStore
 from connectors.receiver.webhooks import GitHubWebhook
 from schemas.errors import ProficioError
@@ -34,7 +34,6 @@ from transforms.statements import RefusedStatement, parse, validate
 
 VERSIONS = {"1.0.3": "1.0.3", "2.0": "2.0.0"}
 _ADDED = 5_000  # bytes at most that the receiver adds to a statement: id, stored, authority
-_PERIODS = {"second": 1, "minute": 60, "hour": 3600}
 _NOT_SERVED = ("activities/state", "activities/profile", "activities", "agents/profile", "agents")
 
 
@@ -46,12 +45,13 @@ class Receiver:
     store: StatementStore
     clients: Clients
     tokens: Tokens
-    attachments: Path
+    contents: Contents
     authority_home: str
+    rate: Rate
+    counted: Counting  # by which requests are held to the rate
     max_body_bytes: int = 20_000_000
     max_statements: int = 5_000
     body_seconds: float = 60
-    rate: str = "30000/minute"
     max_record_bytes: int = 1_000_000  # of the event log
     repairs: tuple[Repair, ...] = ()
     repaired_clients: frozenset[str] = field(default_factory=frozenset)
@@ -60,12 +60,12 @@ class Receiver:
 
 def application(receiver: Receiver) -> Starlette:
     """The application. An answer 200 or 204 to a statement means that the event log has it durably."""
-    count = _limited(receiver.rate)
 
     async def client_of(request: Request) -> Client:
         authorization = request.headers.get("authorization", "")
-        client = authenticated(receiver.clients, receiver.tokens, authorization)
-        await count(client.name)
+        client = await asyncio.to_thread(authenticated, receiver.clients, receiver.tokens, authorization)
+        if not await receiver.counted(client.name):
+            raise _too_often(receiver.rate)
         return client
 
     async def about(_: Request) -> Response:
@@ -90,7 +90,8 @@ def application(receiver: Receiver) -> Starlette:
         form = dict(parse_qsl((await body_of(request)).decode(errors="replace")))
         fresh = {"Cache-Control": "no-store"}
         try:
-            client = client_for_token(receiver.clients, request.headers.get("authorization", ""), form)
+            authorization = request.headers.get("authorization", "")
+            client = await asyncio.to_thread(client_for_token, receiver.clients, authorization, form)
         except TokenError as error:
             status = 401 if error.error == "invalid_client" else 400
             return _json({"error": error.error, "error_description": str(error)}, status, fresh)
@@ -109,7 +110,7 @@ def application(receiver: Receiver) -> Starlette:
 
     async def statements(request: Request) -> Response:
         client = await client_of(request)
-        through = receiver.intake.consistent_through()
+        through = await asyncio.to_thread(receiver.intake.consistent_through)
         body = await body_of(request)
         meant = asked(request.method, request.url.query, dict(request.headers), body)
         if meant.method == "PUT":
@@ -142,19 +143,9 @@ def application(receiver: Receiver) -> Starlette:
     )
 
 
-def _limited(rate: str) -> Callable[[str], Awaitable[None]]:
-    """Counts a request of a client; 429 for one beyond the rate."""
-    number, _, period = rate.partition("/")
-    most, seconds = int(number), _PERIODS[period]
-    limiters = defaultdict[str, AsyncLimiter](lambda: AsyncLimiter(most, seconds))
-
-    async def count(client: str) -> None:
-        if not limiters[client].has_capacity():
-            wait = math.ceil(seconds / most)
-            raise Refused(429, f"a client may ask {most:,} times a {period}", {"Retry-After": str(wait)})
-        await limiters[client].acquire()
-
-    return count
+def _too_often(rate: Rate) -> Refused:
+    wait = math.ceil(rate.seconds / rate.most)
+    return Refused(429, f"a client may ask {rate.most:,} times a {rate.period}", {"Retry-After": str(wait)})
 
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -205,7 +196,7 @@ async def _take(
     receiver: Receiver, client: Client, meant: Asked, given: list[Statement], contents: dict[str, bytes]
 ) -> list[str]:
     if contents:
-        await asyncio.to_thread(attachments.keep, receiver.attachments, contents)
+        await asyncio.to_thread(receiver.contents.keep, contents)
     authority = _authority(receiver, client.name)
     return await asyncio.wrap_future(receiver.intake.submit(given, client.name, authority, meant.version))
 
@@ -274,7 +265,7 @@ async def _get(receiver: Receiver, client: Client, meant: Asked) -> Response:
         found = await asyncio.to_thread(receiver.store.get, want.statement_id)
         if found is None or found.voided != want.voided or (own and found.client != own):
             raise Refused(404, f"there is no {'voided ' if want.voided else ''}statement {want.statement_id}")
-        answer = _answer(receiver, want, [found], b"%b", languages)
+        answer = await asyncio.to_thread(_answer, receiver, want, [found], b"%b", languages)
         answer.headers["Last-Modified"] = formatdate(found.stored / 1e6, usegmt=True)
         return answer
     kept = await asyncio.to_thread(receiver.store.search, want.search)
@@ -283,7 +274,7 @@ async def _get(receiver: Receiver, client: Client, meant: Asked) -> Response:
     if len(kept) > len(page):
         more = f"/xapi/statements?{urlencode({**meant.parameters, 'after': page[-1].number})}"
     frame = b'{"statements":[%b],"more":' + orjson.dumps(more).replace(b"%", b"%%") + b"}"
-    return _answer(receiver, want, page, frame, languages)
+    return await asyncio.to_thread(_answer, receiver, want, page, frame, languages)
 
 
 def _answer(receiver: Receiver, want: Wanted, kept: list[Kept], frame: bytes, languages: Sequence[str]) -> Response:
@@ -292,7 +283,8 @@ def _answer(receiver: Receiver, want: Wanted, kept: list[Kept], frame: bytes, la
         texts = [orjson.dumps(in_form(orjson.loads(text), want.form, languages)) for text in texts]
     body, kind = frame % b",".join(texts), "application/json"
     if want.attachments:
-        body = attachments.joined(receiver.attachments, body, [orjson.loads(one.text) for one in kept])
+        named = [orjson.loads(one.text) for one in kept]
+        body = attachments.joined(receiver.contents, body, named)
         kind = f"multipart/mixed; boundary={attachments.BOUNDARY}"
     return Response(body, media_type=kind, headers={"ETag": f'"{sha1(body, usedforsecurity=False).hexdigest()}"'})
 

@@ -1,15 +1,13 @@
-"""Attachments: what comes in parts beside statements (xAPI-Data 2.4.11, xAPI-Communication 1.5), kept by hash."""
+"""Attachments: what comes in parts beside statements (xAPI-Data 2.4.11, xAPI-Communication 1.5)."""
 
-import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from email.parser import BytesParser
 from email.policy import HTTP
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 from connectors.receiver.asking import Refused
+from connectors.receiver.contents import Contents
 from schemas.xapi import Statement
 
 BOUNDARY = "proficio-attachments"
@@ -62,32 +60,18 @@ def of(statements: Iterable[Statement]) -> Iterator[dict[str, Any]]:
             yield from one["object"].get("attachments", ())
 
 
-def keep(folder: Path, contents: dict[str, bytes]) -> None:
-    """Write attachments under their hash, durably; what is there stays."""
-    for name, content in contents.items():
-        path = folder / name
-        if path.exists():
-            continue
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).replace(path)
-
-
-def joined(folder: Path, result: bytes, statements: Iterable[Statement]) -> bytes:
+def joined(kept: Contents, result: bytes, statements: Iterable[Statement]) -> bytes:
     """A multipart/mixed body: the result, then each attachment that is kept, once."""
     parts = [(b"Content-Type: application/json", result)]
     for name, one in {one["sha2"].lower(): one for one in of(statements)}.items():
-        path = folder / name
-        if name.isalnum() and path.is_file():
+        content = kept.get(name)
+        if content is not None:
             kind = "".join(c for c in one["contentType"] if c.isprintable()).encode("latin-1", "replace")
             head = b"Content-Type: %b\r\nContent-Transfer-Encoding: binary\r\nX-Experience-API-Hash: %b" % (
                 kind,
                 name.encode(),
             )
-            parts.append((head, path.read_bytes()))
+            parts.append((head, content))
     edge = b"--" + BOUNDARY.encode()
     return (
         b"".join(edge + b"\r\n" + head + b"\r\n\r\n" + content + b"\r\n" for head, content in parts) + edge + b"--\r\n"

@@ -1,24 +1,22 @@
 """Who may use the receiver: clients with a secret, of which only a hash is kept, and what each may do."""
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from hmac import compare_digest
-from pathlib import Path
 from secrets import token_urlsafe
-from threading import Lock
 
-from schemas.errors import InputError, StorageError
+from sqlalchemy import Column, MetaData, Table, Text
+
+from connectors.database import Database, Where, found, insert_new, sql
+from schemas.errors import InputError
 
 SCOPES = ("write", "read-own", "read-all")
-_SCHEMA = """
-create table if not exists clients (
-    name text primary key, secret_hash text not null, scopes text not null, created_at text not null, revoked_at text
-)
-"""
+TABLES = MetaData()
+_CLIENTS = Table(
+    "clients", TABLES, Column("name", Text, primary_key=True), Column("secret_hash", Text, nullable=False),
+    Column("scopes", Text, nullable=False), Column("created_at", Text, nullable=False), Column("revoked_at", Text),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -32,16 +30,10 @@ class Client:
 
 
 class Clients:
-    """The clients in one SQLite file. Secrets are 256 random bits, so that a plain SHA-256 of one cannot be guessed back."""
+    """The clients. Secrets are 256 random bits, so that a plain SHA-256 of one cannot be guessed back."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = Lock()
-        with self._errors():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(path, timeout=60, check_same_thread=False)
-            self._connection.execute("pragma journal_mode = wal")
-            self._connection.execute(_SCHEMA)
+    def __init__(self, where: Where) -> None:
+        self._database = Database(where, TABLES, kept_open=True)
 
     def add(self, name: str, scopes: frozenset[str]) -> str:
         """Add a client; its secret, which is told this once. InputError for a name that is taken or cannot be."""
@@ -51,69 +43,55 @@ class Clients:
             )
         if not scopes or not scopes <= set(SCOPES):
             raise InputError(f"Scopes are some of {', '.join(SCOPES)}.", "Give --scope once for each.")
-        secret = token_urlsafe(32)
-        with self._transaction() as connection:
-            try:
-                connection.execute(
-                    "insert into clients values (?, ?, ?, ?, null)",
-                    (name, _hash(secret), " ".join(sorted(scopes)), datetime.now(UTC).isoformat(timespec="seconds")),
-                )
-            except sqlite3.IntegrityError:
-                raise InputError(f"There is a client {name!r} already.", "Choose another name.") from None
+        secret, now = token_urlsafe(32), datetime.now(UTC).isoformat(timespec="seconds")
+        row = {
+            "name": name,
+            "secret_hash": _hash(secret),
+            "scopes": " ".join(sorted(scopes)),
+            "created_at": now,
+            "revoked_at": None,
+        }
+        with self._database.writing() as connection:
+            if not insert_new(connection, _CLIENTS, [row]):
+                raise InputError(f"There is a client {name!r} already.", "Choose another name.")
         return secret
 
     def all(self) -> list[Client]:
         """Every client, those revoked too."""
-        with self._transaction() as connection:
-            rows = connection.execute(
-                "select name, scopes, created_at, revoked_at from clients order by name"
-            ).fetchall()
+        query = sql("select name, scopes, created_at, revoked_at from clients order by name")
+        with self._database.reading() as connection:
+            rows = list(found(connection, query))
         return [Client(name, frozenset(scopes.split()), created, revoked) for name, scopes, created, revoked in rows]
 
     def revoke(self, name: str) -> None:
         """Take away a client's access, at once and for good. InputError where there is none of that name."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        with self._transaction() as connection:
-            changed = connection.execute(
-                "update clients set revoked_at = ? where name = ? and revoked_at is null", (now, name)
-            ).rowcount
+        query = sql("update clients set revoked_at = :now where name = :name and revoked_at is null")
+        with self._database.writing() as connection:
+            changed = connection.execute(query, {"now": now, "name": name}).rowcount
         if not changed:
             raise InputError(f"There is no client {name!r} to revoke.", "See: proficio clients list.")
 
     def find(self, name: str) -> Client | None:
         """The client of that name, where it was not revoked."""
-        with self._transaction() as connection:
-            row = connection.execute(
-                "select scopes from clients where name = ? and revoked_at is null", (name,)
-            ).fetchone()
-        return Client(name, frozenset(row[0].split())) if row else None
+        row = self._standing(name)
+        return Client(name, frozenset(row[1].split())) if row else None
 
     def verified(self, name: str, secret: str) -> Client | None:
         """The client of that name, where the secret is its own; compared in constant time."""
-        with self._transaction() as connection:
-            row = connection.execute(
-                "select secret_hash, scopes from clients where name = ? and revoked_at is null", (name,)
-            ).fetchone()
+        row = self._standing(name)
         kept, scopes = row or (_hash(""), "")
         return Client(name, frozenset(scopes.split())) if compare_digest(kept, _hash(secret)) and row else None
 
     def close(self) -> None:
         """Release the file."""
-        self._connection.close()
+        self._database.close()
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._errors(), self._lock, self._connection:
-            yield self._connection
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.OperationalError, OSError) as error:
-            raise StorageError(
-                f"The clients in {self._path} cannot be read or written: {error}", "Check the disk."
-            ) from error
+    def _standing(self, name: str) -> tuple[str, str] | None:
+        query = sql("select secret_hash, scopes from clients where name = :name and revoked_at is null")
+        with self._database.reading() as connection:
+            row = connection.execute(query, {"name": name}).fetchone()
+        return (row[0], row[1]) if row else None
 
 
 def _hash(secret: str) -> str:

@@ -1,33 +1,59 @@
-"""What the receiver has taken in, in one SQLite file: to give it back, and to know an id that comes again."""
+"""What the receiver has taken in: to give it back, and to know an id that comes again."""
 
 import re
-import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from pathlib import Path
-from threading import Lock
+from typing import Any
 
 import orjson
+from sqlalchemy import BigInteger, Column, Connection, Index, Integer, LargeBinary, MetaData, Table, Text
 
-from connectors.sqlite_files import settle
-from schemas.errors import StorageError
+from connectors.database import Database, Where, found, insert_new, sql
 from schemas.xapi import VOIDED, Statement
 from transforms.statement_terms import terms
 
 # `number` is the order of storing. Terms stand as 64 bits of their hash: statements are found by the join of a few.
-_SCHEMA = """
-create table if not exists statements (
-    number integer primary key, id text not null unique, stored integer not null, client text not null,
-    is_voiding integer not null, target text, voided integer not null, statement blob not null
-);
-create index if not exists by_stored on statements (stored);
-create index if not exists by_target on statements (target) where target is not null;
-create table if not exists terms (term integer not null, number integer not null, primary key (term, number)) without rowid;
-create table if not exists read_to (partition integer primary key, next_offset integer not null);
+TABLES = MetaData()
+_LONG = BigInteger().with_variant(Integer(), "sqlite")
+_STATEMENTS = Table(
+    "statements", TABLES, Column("number", _LONG, primary_key=True, autoincrement=False),
+    Column("id", Text, nullable=False, unique=True), Column("stored", _LONG, nullable=False),
+    Column("client", Text, nullable=False), Column("is_voiding", Integer, nullable=False), Column("target", Text),
+    Column("voided", Integer, nullable=False), Column("statement", LargeBinary, nullable=False),
+)  # fmt: skip
+Index("by_stored", _STATEMENTS.c.stored)
+_IS_ABOUT = _STATEMENTS.c.target.is_not(None)
+Index("by_target", _STATEMENTS.c.target, sqlite_where=_IS_ABOUT, postgresql_where=_IS_ABOUT)
+_TERMS = Table(
+    "terms", TABLES, Column("term", _LONG, primary_key=True, autoincrement=False),
+    Column("number", _LONG, primary_key=True, autoincrement=False), sqlite_with_rowid=False,
+)  # fmt: skip
+_READ_TO = Table(
+    "read_to", TABLES, Column("partition", Integer, primary_key=True, autoincrement=False), Column("next_offset", _LONG)
+)
+# Of what came behind a number: what it voids, and whatever voids it.
+_VOID = """
+update statements set voided = 1 where voided = 0 and is_voiding = 0 and id in (
+    select target from statements where is_voiding = 1 and number > :before
+    union select s.id from statements as s join statements as v on v.target = s.id where v.is_voiding = 1 and s.number > :before
+)
 """
+# Of what came behind a number, and of the statements about it, about these and so on: each with every statement down its chain.
+_CHAINS = """
+with recursive affected (id) as (
+    select id from statements where number > :before
+    union select s.id from statements as s join affected on s.target = affected.id
+), chain (number, target) as (
+    select s.number, s.target from statements as s join affected on affected.id = s.id where s.target is not null
+    union select chain.number, t.target from chain join statements as t on t.id = chain.target where t.target is not null
+)
+select chain.number, s.statement from chain join statements as s on s.id = chain.target
+"""
+_HOLDS = {"sqlite": "instr(statement, :word) > 0", "postgresql": "position(:word in statement) > 0"}
+_COLUMNS = "s.number, s.id, s.stored, s.client, s.statement, s.voided"
+_AT_ONCE = 5_000  # ids in one query
 
 
 @dataclass(frozen=True)
@@ -58,122 +84,66 @@ class Search:
 
 
 class StatementStore:
-    """Statements by id and by search. One writer at a time; readers see what was committed."""
+    """Statements by id and by search. One writer at a time, on a server too (`Turns`); readers see what was committed."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = Lock()
-        with self._errors():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = self._connect()
-            self._writer.execute("pragma journal_mode = wal")
-            self._writer.executescript(_SCHEMA)
-            self._reader = self._connect()
+    def __init__(self, where: Where) -> None:
+        # Not flushed to the disk at once: after a power cut the event log has them, and `read_to` says from where.
+        quick = ("synchronous = normal", "wal_autocheckpoint = 16000", "cache_size = -65536")  # pages of 4 KiB; KiB
+        self._database = Database(where, TABLES, kept_open=True, pragmas=quick)
+
+    def exists(self) -> bool:
+        """Whether anything was ever taken in, or may have been."""
+        return self._database.exists()
 
     def newest(self) -> int:
         """When the last statement was stored, µs since 1970; 0 before the first."""
-        return int(self._rows("select coalesce(max(stored), 0) from statements")[0][0])
+        with self._database.reading() as connection:
+            return int(connection.execute(sql("select coalesce(max(stored), 0) from statements")).scalar_one())
 
     def known(self, statement_ids: Iterable[str]) -> dict[str, bytes]:
         """The statements of these ids that are kept, voided or not."""
-        asked = orjson.dumps(list(statement_ids)).decode()
-        return dict(
-            self._rows("select id, statement from statements where id in (select value from json_each(?))", [asked])
-        )
+        with self._database.reading() as connection:
+            return _known(connection, list(statement_ids))
 
     def get(self, statement_id: str) -> Kept | None:
         """One statement, voided or not."""
-        rows = self._rows(f"select {_COLUMNS} from statements as s where id = ?", [statement_id])  # noqa: S608 - a constant
-        return _kept(rows[0]) if rows else None
+        query = sql(f"select {_COLUMNS} from statements as s where id = :id")  # noqa: S608
+        with self._database.reading() as connection:
+            row = connection.execute(query, {"id": statement_id}).fetchone()
+        return _kept(row) if row else None
 
     def search(self, search: Search) -> list[Kept]:
         """Statements that are not voided, newest first unless `ascending`, one more than `limit` where there are more."""
         order, beyond = ("asc", ">") if search.ascending else ("desc", "<")
         tables, conditions = ["statements as s"], ["s.voided = 0"]
-        values: list[str | int] = []
+        values: dict[str, str | int] = {"limit": search.limit + 1}
         for number, term in enumerate(search.terms):
             tables.append(f"join terms as t{number} on t{number}.number = s.number")
-            conditions.append(f"t{number}.term = ?")
-            values.append(_hash(term))
-        for column, operator, value in (
-            ("stored", ">", search.since), ("stored", "<=", search.until), ("client", "=", search.client),
-            ("number", beyond, search.after),
+            conditions.append(f"t{number}.term = :term{number}")
+            values[f"term{number}"] = _hash(term)
+        for name, condition, value in (
+            ("since", "s.stored > :since", search.since), ("until", "s.stored <= :until", search.until),
+            ("client", "s.client = :client", search.client), ("after", f"s.number {beyond} :after", search.after),
         ):  # fmt: skip
             if value is not None:
-                conditions.append(f"s.{column} {operator} ?")
-                values.append(value)
+                conditions.append(condition)
+                values[name] = value
         query = (
             f"select {_COLUMNS} from {' '.join(tables)} "  # noqa: S608 - only names from here
-            f"where {' and '.join(conditions)} order by s.number {order} limit ?"
+            f"where {' and '.join(conditions)} order by s.number {order} limit :limit"
         )
-        return [_kept(row) for row in self._rows(query, [*values, search.limit + 1])]
+        with self._database.reading() as connection:
+            return [_kept(row) for row in connection.execute(sql(query), values)]
 
     def read_to(self) -> dict[int, int]:
         """For each partition of the event log, the offset up to which every statement of the receiver is here."""
-        return dict(self._rows("select partition, next_offset from read_to"))
+        with self._database.reading() as connection:
+            return {row.partition: row.next_offset for row in connection.execute(_READ_TO.select())}
 
     def add(self, statements: Iterable[tuple[Statement, int, str]], read_to: Mapping[int, int] | None = None) -> None:
-        """Keep statements (with the moment of storing and the client), all of them or none; an id that is known stays as it is.
-
-        Not flushed to the disk at once: after a power cut the event log has them, and `read_to` says from where.
-        """
-        with self._errors(), self._lock:
-            self._writer.execute("begin immediate")
-            try:
-                for statement, stored, client in statements:
-                    self._add(statement, stored, client)
-                if read_to:
-                    self._writer.executemany("insert or replace into read_to values (?, ?)", list(read_to.items()))
-                self._writer.execute("commit")
-            except BaseException:
-                self._writer.execute("rollback")
-                raise
-
-    def _add(self, statement: Statement, stored: int, client: str) -> None:
-        target, is_voiding = _target(statement), statement["verb"]["id"] == VOIDED
-        about = self._about(statement["id"])
-        voided = not is_voiding and any(voiding for _, _, voiding in about)
-        cursor = self._writer.execute(
-            "insert or ignore into statements (id, stored, client, is_voiding, target, voided, statement) "
-            "values (?, ?, ?, ?, ?, ?, ?)",
-            (statement["id"], stored, client, is_voiding, target, voided, orjson.dumps(statement)),
-        )
-        if not cursor.rowcount:
-            return
-        if target and is_voiding:
-            self._writer.execute("update statements set voided = 1 where id = ? and not is_voiding", (target,))
-        self._index(statement["id"], cursor.lastrowid, about, self._terms(statement))
-
-    def _about(self, statement_id: str) -> list[tuple[str, int, bool]]:
-        """Id and number of the statements about a statement, and whether they void it."""
-        return self._writer.execute(
-            "select id, number, is_voiding from statements where target = ?", (statement_id,)
-        ).fetchall()
-
-    def _terms(self, statement: Statement) -> set[str]:
-        """A statement's terms, and those of the statement that it is about, and so on (xAPI-Communication 2.1.3)."""
-        found, seen, target = terms(statement), {statement["id"]}, _target(statement)
-        while target and target not in seen:
-            seen.add(target)
-            row = self._writer.execute("select statement from statements where id = ?", (target,)).fetchone()
-            about = orjson.loads(row[0]) if row else None
-            found |= terms(about) if about else set()
-            target = _target(about) if about else None
-        return found
-
-    def _index(
-        self, statement_id: str, number: int | None, about: list[tuple[str, int, bool]], found: set[str]
-    ) -> None:
-        """Make a statement, those about it, those about these and so on found by terms."""
-        hashes, seen = [_hash(term) for term in found], {statement_id}
-        waiting = [(number, about)]
-        while waiting:
-            its_number, about = waiting.pop()
-            self._writer.executemany("insert or ignore into terms values (?, ?)", [(one, its_number) for one in hashes])
-            for its_id, referring, _ in about:
-                if its_id not in seen:
-                    seen.add(its_id)
-                    waiting.append((referring, self._about(its_id)))
+        """Keep statements (with the moment of storing and the client), all or none; an id that is known stays as it is."""
+        with self._database.writing() as connection:
+            add(connection, statements, read_to)
 
     def forget(
         self, suspects: re.Pattern[str], without: Callable[[Statement], Statement | None], accounts: Iterable[str]
@@ -184,8 +154,9 @@ class StatementStore:
         """
         gone: list[Statement] = []
         changed: list[tuple[int, Statement]] = []
-        with self._errors():
-            for number, text in self._reader.execute("select number, statement from statements"):
+        with self._database.reading() as connection:
+            every = sql("select number, statement from statements")
+            for number, text in found(connection.execution_options(yield_per=1_000), every):
                 if not suspects.search(text.decode()):
                     continue
                 before = orjson.loads(text)
@@ -194,85 +165,110 @@ class StatementStore:
                     gone.append(before)
                 elif after is not before:
                     changed.append((number, after))
-        theirs = [(_hash(f"{kind}:{account}"),) for account in accounts for kind in ("agent", "related_agent")]
-        with self._deleting():
-            self._delete(gone)
+        theirs = [{"term": _hash(f"{kind}:{account}")} for account in accounts for kind in ("agent", "related_agent")]
+        with self._database.deleting() as connection:
+            _delete(connection, gone)
             for number, after in changed:
-                self._writer.execute(
-                    "update statements set statement = ? where number = ?", (orjson.dumps(after), number)
+                connection.execute(
+                    sql("update statements set statement = :statement where number = :number"),
+                    {"statement": orjson.dumps(after), "number": number},
                 )
-                rows = [(_hash(term), number) for term in self._terms(after)]
-                self._writer.executemany("insert or ignore into terms values (?, ?)", rows)
-            self._writer.executemany("delete from terms where term = ?", theirs)
+                insert_new(
+                    connection, _TERMS, [{"term": _hash(term), "number": number} for term in _terms(connection, after)]
+                )
+            if theirs:
+                connection.execute(sql("delete from terms where term = :term"), theirs)
         return gone, len(changed)
 
     def expire(self, client: str, before: int) -> list[Statement]:
         """Take out what a client sent before a moment (µs since 1970)."""
-        rows = self._rows("select statement from statements where client = ? and stored < ?", [client, before])
-        gone = [orjson.loads(text) for (text,) in rows]
-        with self._deleting():
-            self._delete(gone)
+        query = sql("select statement from statements where client = :client and stored < :before")
+        with self._database.deleting() as connection:
+            gone = [orjson.loads(text) for (text,) in found(connection, query, {"client": client, "before": before})]
+            _delete(connection, gone)
         return gone
-
-    @contextmanager
-    def _deleting(self) -> Iterator[None]:
-        """A transaction after which nothing of what was deleted is left in the file."""
-        with self._errors(), self._lock:
-            self._writer.execute("pragma secure_delete = on")
-            self._writer.execute("begin immediate")
-            try:
-                yield
-            except BaseException:
-                self._writer.execute("rollback")
-                raise
-            self._writer.execute("commit")
-            settle(self._writer)
-
-    def _delete(self, statements: list[Statement]) -> None:
-        for one in statements:
-            terms_of = "delete from terms where term = ? and number = (select number from statements where id = ?)"
-            self._writer.executemany(terms_of, [(_hash(term), one["id"]) for term in self._terms(one)])
-            self._writer.execute("delete from statements where id = ?", (one["id"],))
 
     def clients(self) -> list[str]:
         """Who sent statements that are kept."""
-        return [client for (client,) in self._rows("select distinct client from statements")]
+        with self._database.reading() as connection:
+            return [client for (client,) in found(connection, sql("select distinct client from statements"))]
 
     def names_any(self, words: Iterable[str]) -> set[str]:
         """Those of some words, such as hashes of attachments, that a statement's JSON holds."""
-        return {
-            word
-            for word in words
-            if self._rows("select 1 from statements where instr(statement, ?) limit 1", [word.encode()])
-        }
+        with self._database.reading() as connection:
+            query = sql(f"select 1 from statements where {_HOLDS[connection.dialect.name]} limit 1")  # noqa: S608
+            return {word for word in words if connection.execute(query, {"word": word.encode()}).fetchone()}
 
     def close(self) -> None:
         """Release the file."""
-        self._writer.close()
-        self._reader.close()
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=60, isolation_level=None, check_same_thread=False)
-        connection.execute("pragma synchronous = normal")
-        connection.execute("pragma wal_autocheckpoint = 16000")  # pages of 4 KiB
-        connection.execute("pragma cache_size = -65536")
-        return connection
-
-    def _rows(self, query: str, values: Sequence[object] = ()) -> list[tuple]:  # type: ignore[type-arg]
-        with self._errors():
-            return self._reader.execute(query, values).fetchall()
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            raise StorageError(
-                f"The receiver's statements in {self._path} cannot be read or written: {error}", "Check the disk."
-            ) from error
+        self._database.close()
 
 
-_COLUMNS = "s.number, s.id, s.stored, s.client, s.statement, s.voided"
+def add(
+    connection: Connection,
+    statements: Iterable[tuple[Statement, int, str]],
+    read_to: Mapping[int, int] | None = None,
+) -> None:
+    """Keep statements within a transaction of the caller; see `StatementStore.add`."""
+    given = {statement["id"]: (statement, stored, client) for statement, stored, client in reversed(list(statements))}
+    known = _known(connection, list(given))
+    fresh = [one for statement_id, one in reversed(given.items()) if statement_id not in known]
+    [(before,)] = found(connection, sql("select coalesce(max(number), 0) from statements"))
+    rows = [
+        {
+            "number": number, "id": statement["id"], "stored": stored, "client": client,
+            "is_voiding": int(statement["verb"]["id"] == VOIDED), "target": _target(statement), "voided": 0,
+            "statement": orjson.dumps(statement),
+        }
+        for number, (statement, stored, client) in enumerate(fresh, before + 1)
+    ]  # fmt: skip
+    insert_new(connection, _STATEMENTS, rows)
+    its = [
+        {"term": _hash(term), "number": number}
+        for number, (statement, _, _) in enumerate(fresh, before + 1)
+        for term in terms(statement)
+    ]
+    if rows:
+        connection.execute(sql(_VOID), {"before": before})
+        # A statement is found by the terms of the one that it is about too, and so on (xAPI-Communication 2.1.3).
+        for number, about in found(connection, sql(_CHAINS), {"before": before}):
+            its += [{"term": _hash(term), "number": number} for term in terms(orjson.loads(about))]
+    insert_new(connection, _TERMS, its)
+    if read_to:
+        query = sql(
+            "insert into read_to values (:partition, :next_offset) "
+            "on conflict (partition) do update set next_offset = excluded.next_offset"
+        )
+        connection.execute(query, [{"partition": one, "next_offset": end} for one, end in read_to.items()])
+
+
+def _known(connection: Connection, ids: list[str]) -> dict[str, bytes]:
+    query = sql("select id, statement from statements where id in :ids", "ids")
+    return {
+        row.id: row.statement
+        for start in range(0, len(ids), _AT_ONCE)
+        for row in connection.execute(query, {"ids": ids[start : start + _AT_ONCE]})
+    }
+
+
+def _terms(connection: Connection, statement: Statement) -> set[str]:
+    """A statement's terms, and those of the statement that it is about, and so on (xAPI-Communication 2.1.3)."""
+    its, seen, target = terms(statement), {statement["id"]}, _target(statement)
+    while target and target not in seen:
+        seen.add(target)
+        kept = _known(connection, [target]).get(target)
+        about = orjson.loads(kept) if kept else None
+        its |= terms(about) if about else set()
+        target = _target(about) if about else None
+    return its
+
+
+def _delete(connection: Connection, statements: list[Statement]) -> None:
+    terms_of = sql("delete from terms where term = :term and number = (select number from statements where id = :id)")
+    for one in statements:
+        its = [{"term": _hash(term), "id": one["id"]} for term in _terms(connection, one)]
+        connection.execute(terms_of, its)
+        connection.execute(sql("delete from statements where id = :id"), {"id": one["id"]})
 
 
 def _target(statement: Statement) -> str | None:
@@ -286,6 +282,6 @@ def _hash(term: str) -> int:
     return int.from_bytes(blake2b(term.encode(), digest_size=8).digest(), "big", signed=True)
 
 
-def _kept(row: tuple) -> Kept:  # type: ignore[type-arg]
+def _kept(row: Any) -> Kept:
     number, statement_id, stored, client, text, voided = row
     return Kept(number, statement_id, stored, client, text, bool(voided))

@@ -1,62 +1,46 @@
 """Webhooks of GitHub: deliveries are believed by their signature, taken once, and answered when they are durable."""
 
 import hmac
-import sqlite3
 import time
-from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
-from threading import Lock
 
 import orjson
+from sqlalchemy import BigInteger, Column, MetaData, Table, Text
 
+from connectors.database import Database, Where, insert_new, sql
 from connectors.receiver.asking import Refused
-from schemas.errors import StorageError
 from schemas.xapi import Statement
 from transforms import github
 
 _KEPT_SECONDS = 400 * 86_400
-_SCHEMA = "create table if not exists deliveries (what text primary key, received_at integer not null)"
+TABLES = MetaData()
+_DELIVERIES = Table(
+    "deliveries", TABLES, Column("what", Text, primary_key=True), Column("received_at", BigInteger, nullable=False)
+)
 
 
 class Deliveries:
-    """What was delivered, by its id and by its signature, in one SQLite file: neither is taken a second time."""
+    """What was delivered, by its id and by its signature: neither is taken a second time."""
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._lock = path, Lock()
-        try:
-            with closing(self._connect()) as connection, connection:
-                connection.execute("pragma journal_mode = wal")
-                connection.execute(_SCHEMA)
-                connection.execute("delete from deliveries where received_at < ?", [int(time.time()) - _KEPT_SECONDS])
-        except sqlite3.Error as error:
-            raise self._error(error) from error
+    def __init__(self, where: Where) -> None:
+        self._database = Database(where, TABLES)
+        with self._database.writing() as connection:
+            connection.execute(
+                sql("delete from deliveries where received_at < :oldest"), {"oldest": int(time.time()) - _KEPT_SECONDS}
+            )
 
     def seen(self, *what: str) -> bool:
         """Whether one of these was noted."""
-        asked = orjson.dumps(what).decode()
-        query = "select 1 from deliveries where what in (select value from json_each(?)) limit 1"
-        try:
-            with self._lock, closing(self._connect()) as connection:
-                return connection.execute(query, [asked]).fetchone() is not None
-        except sqlite3.Error as error:
-            raise self._error(error) from error
+        query = sql("select 1 from deliveries where what in :what limit 1", "what")
+        with self._database.reading() as connection:
+            return connection.execute(query, {"what": what}).fetchone() is not None
 
     def note(self, *what: str) -> None:
         """Note these."""
         now = int(time.time())
-        try:
-            with self._lock, closing(self._connect()) as connection, connection:
-                connection.executemany("insert or ignore into deliveries values (?, ?)", [(one, now) for one in what])
-        except sqlite3.Error as error:
-            raise self._error(error) from error
-
-    def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, timeout=60)
-
-    def _error(self, error: Exception) -> StorageError:
-        return StorageError(f"The deliveries in {self._path} cannot be read or written: {error}", "Check the disk.")
+        with self._database.writing() as connection:
+            insert_new(connection, _DELIVERIES, [{"what": one, "received_at": now} for one in what])
 
 
 @dataclass(frozen=True)

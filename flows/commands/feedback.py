@@ -80,12 +80,13 @@ def consent(
     """
     from connectors.consents import EVERY_SINK
     from connectors.consents import say as keep
+    from flows.opening import state
     from flows.sinks import listed_as
     from transforms.identity import as_account
 
     settings = load(context)
     name = listed_as(settings, sink).name if sink else EVERY_SINK
-    keep(settings.consents, as_account(account), name, not withdraw, "command line")
+    keep(state(settings, "consents.db"), as_account(account), name, not withdraw, "command line")
     told = "may" if not withdraw else "may not"
     say(
         {"account": account, "sink": name, "agreed": not withdraw},

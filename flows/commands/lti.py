@@ -16,11 +16,11 @@ def invite(context: typer.Context, as_json: Json = False) -> None:
 
     Example: proficio lti invite
     """
-    from connectors.lti.store import LtiStore
+    from flows.opening import lti_store
     from flows.pages import address
 
     settings = load(context)
-    url = f"{address(settings)}/lti/register?invitation={LtiStore(settings.lti).invite()}"
+    url = f"{address(settings)}/lti/register?invitation={lti_store(settings).invite()}"
     say({"url": url}, as_json, url)
 
 
@@ -46,12 +46,13 @@ def add(
 
     Example: proficio lti list
     """
-    from connectors.lti.store import LtiStore, Platform
+    from connectors.lti.store import Platform
+    from flows.opening import lti_store
 
     made = Platform(
         issuer, client_id, name or issuer, auth_url, token_url, jwks_url, token_audience, trust_email, tuple(deployment)
     )
-    LtiStore(load(context).lti).register(made)
+    lti_store(load(context)).register(made)
     say({"issuer": issuer, "client_id": client_id}, as_json, f"{made.name} is registered.")
 
 
@@ -61,12 +62,12 @@ def show(context: typer.Context, as_json: Json = False) -> None:
 
     Example: proficio lti list
     """
-    from connectors.lti.store import LtiStore
     from connectors.lti.store import as_json as plain
+    from flows.opening import lti_store
 
     columns = {"name": "Platform", "issuer": "Issuer", "client_id": "Client id", "deployments": "Deployments",
                "trust_email": "Mail trusted"}  # fmt: skip
-    rows = [plain(one) for one in LtiStore(load(context).lti).platforms()]
+    rows = [plain(one) for one in lti_store(load(context)).platforms()]
     say_rows(rows, as_json, columns, "There are no platforms yet: proficio lti invite.")
 
 
@@ -76,10 +77,10 @@ def remove(context: typer.Context, issuer: str, client_id: str, as_json: Json = 
 
     Example: proficio lti remove https://moodle.example.org abc
     """
-    from connectors.lti.store import LtiStore
+    from flows.opening import lti_store
     from schemas.errors import InputError
 
-    if not LtiStore(load(context).lti).remove(issuer, client_id):
+    if not lti_store(load(context)).remove(issuer, client_id):
         raise InputError(f"{issuer} with client id {client_id} is not registered.", "See proficio lti list.")
     say({"issuer": issuer, "client_id": client_id, "removed": True}, as_json, f"{issuer} is forgotten.")
 
@@ -90,9 +91,9 @@ def rotate_key(context: typer.Context, as_json: Json = False) -> None:
 
     Example: proficio lti rotate-key
     """
-    from connectors.lti.store import LtiStore
+    from flows.opening import lti_store
 
-    store = LtiStore(load(context).lti)
+    store = lti_store(load(context))
     dropped, made = store.drop_keys(), store.add_key()
     say(
         {"kid": made.kid, "withdrawn": dropped},

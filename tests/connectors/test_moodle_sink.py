@@ -68,12 +68,12 @@ def test_nothing_is_told_of_who_did_not_agree(moodle: Moodle, tmp_path: Path) ->
         moodle.enrol(name)
     publish_levels(settings, [level(f"mailto:{name}@example.org", 2) for name in ("ada", "bob", "eve")])
     assert feedback(settings)[1].waiting == {"no consent": 3}
-    say(settings.consents, "mailto:ada@example.org", "campus", True, "test")
-    say(settings.consents, "mailto:bob@example.org", "*", True, "test")
-    say(settings.consents, "mailto:eve@example.org", "another", True, "test")
+    say(settings.home / "consents.db", "mailto:ada@example.org", "campus", True, "test")
+    say(settings.home / "consents.db", "mailto:bob@example.org", "*", True, "test")
+    say(settings.home / "consents.db", "mailto:eve@example.org", "another", True, "test")
     assert feedback(settings)[1].told == 2
     assert moodle.rated("eve", "data-literacy") is None
-    say(settings.consents, "mailto:ada@example.org", "campus", False, "test")
+    say(settings.home / "consents.db", "mailto:ada@example.org", "campus", False, "test")
     publish_levels(settings, [level(f"mailto:{name}@example.org", 3) for name in ("ada", "bob", "eve")])
     assert feedback(settings)[1].told == 1
     assert (moodle.rated("ada", "data-literacy"), moodle.rated("bob", "data-literacy")) == ("Intermediate", "Advanced")

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from connectors.event_log.sqlite import SqliteEventLog
-from connectors.receiver.intake import Intake
+from connectors.receiver.intake_alone import IntakeAlone
 from connectors.receiver.store import Search, StatementStore
 from schemas.errors import StorageError
 from schemas.records import STATEMENTS, Topic
@@ -156,7 +156,7 @@ class SlowLog(SqliteEventLog):
 
 def test_what_is_being_written_is_not_called_consistent_and_who_gives_up_stops_nobody(tmp_path: Path) -> None:
     log, store = SlowLog(tmp_path / "events.db"), StatementStore(tmp_path / "receiver.db")
-    intake = Intake(log, store)
+    intake = IntakeAlone(log, store)
     authority = {"account": {"homePage": "https://example.org", "name": "lms"}}
     first = intake.submit([statement()], "lms", authority, "1.0.3")
     assert log.waiting.wait(30)
@@ -192,7 +192,7 @@ class FullStore(StatementStore):
 def test_while_the_store_cannot_write_nothing_more_is_taken_and_nothing_is_lost(tmp_path: Path) -> None:
     log, store = SqliteEventLog(tmp_path / "events.db"), FullStore(tmp_path / "receiver.db")
     log.create([Topic(STATEMENTS, 1)])
-    intake = Intake(log, store)
+    intake = IntakeAlone(log, store)
     authority = {"account": {"homePage": "https://example.org", "name": "lms"}}
     [first] = intake.submit([statement()], "lms", authority, "1.0.3").result(30)  # the log has it
     with pytest.raises(StorageError):
@@ -229,7 +229,7 @@ def test_a_statement_that_meets_a_fault_of_the_store_stops_no_other(
 ) -> None:
     log, store = SqliteEventLog(tmp_path / "events.db"), FaultyStore(tmp_path / "receiver.db")
     log.create([Topic(STATEMENTS, 1)])
-    intake = Intake(log, store)
+    intake = IntakeAlone(log, store)
     authority = {"account": {"homePage": "https://example.org", "name": "lms"}}
     sent = [statement() for _ in range(5)]
     store.bad = sent[2]["id"]
@@ -245,7 +245,7 @@ def test_a_statement_that_meets_a_fault_of_the_store_stops_no_other(
     (tmp_path / "receiver.db").unlink()
     again = FaultyStore(tmp_path / "receiver.db")  # lost, and read from the log at the next start
     again.bad = store.bad
-    Intake(log, again).close()
+    IntakeAlone(log, again).close()
     assert [again.get(one["id"]) is not None for one in sent] == [True, True, False, True, True]
     again.close()
     log.close()

@@ -130,8 +130,8 @@ def test_a_person_is_exported_and_erased_while_statements_arrive(server: Server,
         assert client.post("/statements", **with_file).status_code == 200
     broken = json.dumps({"actor": ADA, "verb": {"id": "answered"}, "object": {"id": "x"}})
     home("ingest", "-", stdin=broken.encode(), **given)
-    consents.say(settings.consents, "mailto:ada@example.org", "*", True, "the command line")
-    LtiStore(settings.lti).note_launch(
+    consents.say(settings.home / "consents.db", "mailto:ada@example.org", "*", True, "the command line")
+    LtiStore(settings.home / "lti.db").note_launch(
         Context("https://lms.example.org", "1", "course"), "4711", ["https://lms.example.org|4711"], True
     )
     home("run", **given)

@@ -66,7 +66,7 @@ def found(home: Home) -> dict[str, Any]:
         "evidence": sorted([row["person"], row["competency"], row["evidence_count"]] for row in levels),
         "dead_letters": len(home("rejected", "--json").splitlines()),
         "told": [[row[name] for name in ("sink", "person", "competency", "level")] for row in told],
-        "consents": [list(one) for one in consents.said(home.settings.consents)],
+        "consents": [list(one) for one in consents.said(home.settings.home / "consents.db")],
         "attachments": sorted(file.name for file in (home.settings.home / "attachments").iterdir()),
         "clients": sorted(json.loads(line)["name"] for line in home("clients", "list", "--json").splitlines()),
         "audit": home("audit", "verify").split(" entries")[0],

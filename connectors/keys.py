@@ -8,13 +8,19 @@ from sqlalchemy import URL, Column, MetaData, Table, Text
 from connectors.database import Database, found, insert_new, sql
 
 TABLES = MetaData()
-_SECRETS = Table("secrets", TABLES, Column("name", Text, primary_key=True), Column("value", Text))
+SECRETS = Table("secrets", TABLES, Column("name", Text, primary_key=True), Column("value", Text))
 
 
 @lru_cache
 def own(where: URL, name: str) -> str:
     """A key that all processes have who share a server; it never changes."""
     with Database(where, TABLES).writing() as connection:
-        insert_new(connection, _SECRETS, [{"name": name, "value": token_hex(32)}])
+        insert_new(connection, SECRETS, [{"name": name, "value": token_hex(32)}])
         [(value,)] = found(connection, sql("select value from secrets where name = :name"), {"name": name})
     return str(value)
+
+
+def known(where: URL, name: str) -> bool:
+    """Whether a key was made or copied there."""
+    with Database(where, TABLES).reading() as connection:
+        return bool(list(found(connection, sql("select 1 from secrets where name = :name"), {"name": name})))

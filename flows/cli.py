@@ -23,6 +23,7 @@ from flows.commands import (
     pipeline,
     serving,
     setup,
+    state,
 )
 from flows.commands.demo import demo
 from flows.commands.feedback import consent, feedback
@@ -66,6 +67,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(serving.app, name="clients")
 app.add_typer(framework.app, name="framework")
 app.add_typer(lake.app, name="lake")
+app.add_typer(state.app, name="state")
 app.add_typer(lti.app, name="lti")
 app.add_typer(moodle.app, name="moodle")
 app.add_typer(person.app, name="person")

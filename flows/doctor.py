@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flows.opening import dbt_project, definitions, event_log, lake_of, topics
+from flows.opening import dbt_project, definitions, event_log, lake_of, server, topics
 from flows.settings import Settings
 from schemas.errors import ProficioError, StorageError, UnavailableError
 
@@ -33,6 +33,7 @@ def examine(settings: Settings) -> list[Finding]:
         "disk room": _room,
         "lake": _lake,
         "event log": _event_log,
+        "state": _state,
         "topics": _topics,
         "framework": _framework,
         "dbt project": _dbt,
@@ -82,6 +83,14 @@ def _event_log(settings: Settings) -> str:
         log.create([])
     where = settings.event_log.bootstrap_servers if settings.event_log.kind == "kafka" else settings.home / "events.db"
     return f"{settings.event_log.kind} at {where}"
+
+
+def _state(settings: Settings) -> str:
+    if not settings.state.url:
+        return f"files of {settings.home}"
+    from connectors.shared_state import version
+
+    return f"PostgreSQL {version(server(settings))}"
 
 
 def _topics(settings: Settings) -> str:

@@ -21,7 +21,7 @@ from flows.dead_letters import REJECTED_AT
 from flows.estimate import estimate
 from flows.lake_less import take_out
 from flows.land import land
-from flows.opening import contents, erased, event_log, lake_of, lti_store, state
+from flows.opening import contents, erased, event_log, lake_of, lti_store, server, state
 from flows.persons import Person
 from flows.publish import publish
 from flows.replay import place_of
@@ -102,7 +102,11 @@ def erase(settings: Settings, person: Person) -> Erasure:
     cleared = traces.clear(_loose_files(settings), words, ERASED)  # last: dbt notes the command that it was run by
     with warehouse.alone(settings.warehouse, PATIENCE):
         naming = patiently(lambda: traces.found(settings.home, words), PATIENCE)
-    left = (*(str(path.relative_to(settings.home)) for path in naming), *_left_in_store(settings, search))
+    left = (
+        *(str(path.relative_to(settings.home)) for path in naming),
+        *_left_in_store(settings, search),
+        *_left_on_server(settings, words),
+    )
     done = replace(
         done, told=tuple(one for one in told if one != LEVELS), files=len(cleared), mirrors=len(mirrors), left=left
     )
@@ -117,6 +121,15 @@ def _left_in_store(settings: Settings, search: _Search) -> list[str]:
     files = where.published() if settings.lake else []
     lefts = ((file, search.left_in(where.read(file))) for file in files)
     return [where.address(file) for file, left in lefts if left.gone or left.changed]
+
+
+def _left_on_server(settings: Settings, words: re.Pattern[str]) -> list[str]:
+    """Tables of what receivers share that name the person still."""
+    if not settings.state.url:
+        return []
+    from connectors.shared_state import naming
+
+    return [f"{table} at state.url" for table in naming(server(settings), words)]
 
 
 def made_anew(settings: Settings, log: EventLog, accounts: Sequence[str] = (), people: Sequence[str] = ()) -> None:

@@ -27,6 +27,8 @@ from transforms.estimator import Parameters
 from transforms.identity import Identities, parse_attributes, parse_identities
 from transforms.seeds import seeds
 
+KEYS = ("person.key", "pages.key", "sessions.key", "receiver.key")
+
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
@@ -84,10 +86,25 @@ def erased(settings: Settings) -> Erased:
 
 def state(settings: Settings, name: str) -> "Where":
     """Where tables stand: a SQLite file of that name in home, or the PostgreSQL that several receivers share."""
-    return _server(settings) if settings.state.url else settings.home / name
+    return _checked(server(settings), settings.home) if settings.state.url else settings.home / name
 
 
-def _server(settings: Settings) -> "URL":
+@lru_cache
+def _checked(where: "URL", home: Path) -> "URL":
+    """SettingsError where a data folder knows people and receivers by keys that a server does not know: they were not copied."""
+    from connectors.keys import known
+
+    strange = [name for name in KEYS if (home / name).exists() and not known(where, name)]
+    if strange:
+        raise SettingsError(
+            f"The PostgreSQL at state.url does not know {', '.join(strange)}, which {home} has: by these, people are known.",
+            "Copy what the data folder holds: proficio state copy. To begin without it, move the data folder away.",
+        )
+    return where
+
+
+def server(settings: Settings) -> "URL":
+    """The PostgreSQL that several receivers share, with its password."""
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 
@@ -114,7 +131,11 @@ def contents(settings: Settings) -> "Contents":
     """The contents of attachments."""
     from connectors.receiver.contents import FolderContents, SharedContents
 
-    return SharedContents(_server(settings)) if settings.state.url else FolderContents(settings.home / "attachments")
+    return (
+        SharedContents(_checked(server(settings), settings.home))
+        if settings.state.url
+        else FolderContents(settings.home / "attachments")
+    )
 
 
 def topics(settings: Settings) -> list[Topic]:
@@ -211,7 +232,7 @@ def own_key(settings: Settings, name: str) -> str:
     if settings.state.url:
         from connectors.keys import own
 
-        return own(_server(settings), name)
+        return own(_checked(server(settings), settings.home), name)
     path = settings.home / name
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -110,7 +110,13 @@ def _intake(settings: Settings, log: EventLog, store: StatementStore, transactio
         with event_log(settings, other) as theirs:
             theirs.offsets(STATEMENTS)
 
-    return IntakeShared(log, store, Turns(state(settings, _FILE), transactional_id, settings.receiver.turn_seconds), fence, erased(settings))
+    return IntakeShared(
+        log,
+        store,
+        Turns(state(settings, _FILE), transactional_id, settings.receiver.turn_seconds),
+        fence,
+        erased(settings),
+    )
 
 
 def _keep(intake: Intake, authority_home: str, statement: Statement) -> None:

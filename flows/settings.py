@@ -80,7 +80,9 @@ class ReceiverSettings(Section):
     rate: str = Field("30000/minute", pattern=r"^\d+/(second|minute|hour)$")  # requests of one client
     repaired_clients: frozenset[str] = frozenset()  # whose statements are mended as `land` mends them
     github_secret_file: Path | None = None  # of the webhook; none: /webhooks/github is not served
-    turn_seconds: float = Field(15, ge=1)  # after which one of several receivers that stands still loses its turn at writing
+    turn_seconds: float = Field(
+        15, ge=1
+    )  # after which one of several receivers that stands still loses its turn at writing
 
 
 class StateSettings(Section):

@@ -11,7 +11,7 @@ from sqlalchemy import Column, LargeBinary, MetaData, Table, Text
 from connectors.database import Database, Where, insert_new, sql
 
 TABLES = MetaData()
-_ATTACHMENTS = Table("attachments", TABLES, Column("sha2", Text, primary_key=True), Column("content", LargeBinary))
+ATTACHMENTS = Table("attachments", TABLES, Column("sha2", Text, primary_key=True), Column("content", LargeBinary))
 
 
 class Contents(Protocol):
@@ -69,7 +69,7 @@ class SharedContents:
     def keep(self, contents: Mapping[str, bytes]) -> None:
         """See `Contents`."""
         with self._database.writing() as connection:
-            insert_new(connection, _ATTACHMENTS, [{"sha2": one, "content": of} for one, of in contents.items()])
+            insert_new(connection, ATTACHMENTS, [{"sha2": one, "content": of} for one, of in contents.items()])
 
     def get(self, name: str) -> bytes | None:
         """See `Contents`."""

@@ -6,14 +6,17 @@ from concurrent.futures import Future
 from itertools import islice
 from queue import SimpleQueue
 from threading import Thread
+from time import monotonic
 from typing import Any
 
 from connectors.event_log import EventLog
 from connectors.receiver.judging import Submission, kept_of
 from connectors.receiver.store import StatementStore
+from schemas.errors import ProficioError
 from schemas.records import STATEMENTS
 from schemas.xapi import Statement
 
+_FRESH = 10  # seconds that the failure of a write says something of the next
 _AT_ONCE = 2_000  # statements written together
 MARKED_EVERY = 200  # writes; what was written since is read from the log again after a crash
 Keep = Callable[[list[tuple[Statement, int, str]]], None]
@@ -27,6 +30,7 @@ class Intake(ABC):
     """
 
     def __init__(self) -> None:
+        self._failed: tuple[ProficioError, float] | None = None  # the newest write, and when
         self._asked: SimpleQueue[Submission | None] = SimpleQueue()
         self._thread = Thread(target=self._take, name="intake", daemon=True)
         self._thread.start()
@@ -50,9 +54,10 @@ class Intake(ABC):
     def settled(self) -> "Future[None]":
         """Done when the store has every statement that was answered before. It raises what the disk does."""
 
-    @abstractmethod
     def check(self) -> None:
-        """Raise what keeps statements from being taken."""
+        """Raise what kept statements from being taken just now. After a while who asks may try: else nobody would again."""
+        if self._failed and monotonic() - self._failed[1] < _FRESH:
+            raise self._failed[0]
 
     def close(self) -> None:
         """Write what waits, and end."""
@@ -78,7 +83,9 @@ class Intake(ABC):
             begun = [each for each in together if each.done.set_running_or_notify_cancel()]
             try:
                 self._write(begun)
+                self._failed = None
             except Exception as error:  # every request that waits is to hear of it
+                self._failed = (error, monotonic()) if isinstance(error, ProficioError) else None
                 for each in begun:
                     if not each.done.done():
                         each.done.set_exception(error)

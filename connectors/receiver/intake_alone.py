@@ -42,7 +42,6 @@ class IntakeAlone(Intake):
         self._writing_since: int | None = None  # µs since 1970
         self._unkept: dict[str, Statement] = {}  # in the log, not yet in the store
         self._fault: ProficioError | None = None  # of the store
-        self._log_fault: ProficioError | None = None  # of the newest write
         self._written: SimpleQueue[_Written | Future[None] | None] = SimpleQueue()
         self._keeper = Thread(target=self._keep, name="intake keeping", daemon=True)
         self._keeper.start()
@@ -63,10 +62,10 @@ class IntakeAlone(Intake):
         return done
 
     def check(self) -> None:
-        """Raise a fault of the store, or of the log when it was written last."""
-        fault = self._fault or self._log_fault
-        if fault:
-            raise fault
+        """See `Intake`; a fault of the store too, as long as it lasts."""
+        if self._fault:
+            raise self._fault
+        super().check()
 
     def close(self) -> None:
         """Write what waits, and end."""
@@ -93,14 +92,10 @@ class IntakeAlone(Intake):
                 self._uncertain = True  # until the log has answered: it may have them, and they may be sent again
                 self._log.append(STATEMENTS, [one.record() for one in found.ready])
                 self._uncertain = False
-                self._log_fault = None
                 self._writes += 1
                 self._unkept |= {one.statement["id"]: one.statement for one in found.ready}
                 ends = ends_of(self._log) if self._writes % MARKED_EVERY == 0 else {}
                 self._written.put(_Written(found.ready, ends))
-        except ProficioError as fault:
-            self._log_fault = fault
-            raise
         finally:
             self._writing_since = None
         found.answer()

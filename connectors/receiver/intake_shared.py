@@ -13,7 +13,6 @@ from connectors.receiver.intake import MARKED_EVERY, Intake, catch_up, ends_of
 from connectors.receiver.judging import Submission, judged
 from connectors.receiver.store import StatementStore
 from connectors.receiver.turns import Turns, ended
-from schemas.errors import ProficioError
 from schemas.records import STATEMENTS
 from schemas.xapi import Statement
 
@@ -34,7 +33,6 @@ class IntakeShared(Intake):
         register: Erased | None = None,
     ) -> None:
         self._log, self._store, self._turns, self._fence, self._register = log, store, turns, fence, register
-        self._fault: ProficioError | None = None  # of the newest write
         self._writes = 0
         with turns.turn(self._recover) as turn:
             self._catch_up(turn.session)  # a store that was brought back from a backup is behind
@@ -53,31 +51,25 @@ class IntakeShared(Intake):
         return done
 
     def check(self) -> None:
-        """Raise the fault of the newest write, or the server's."""
-        if self._fault:
-            raise self._fault
+        """See `Intake`; what keeps the server from answering too."""
+        super().check()
         self._turns.consistent_through()
 
     def _write(self, together: list[Submission]) -> None:
         if not together:
             return
-        try:
-            with self._turns.turn(self._recover) as turn:
-                kept = self._store.known(one for each in together for one in each.ids())
-                known = {statement_id: orjson.loads(text) for statement_id, text in kept.items()}
-                found = judged(together, known, max(turn.now, self._store.newest() + 1), self._register)
-                ends = {}
-                if found.ready:
-                    self._log.append(STATEMENTS, [one.record() for one in found.ready])
-                    self._writes += 1
-                    ends = ends_of(self._log) if self._writes % MARKED_EVERY == 0 else {}
-                with turn.session.begin():
-                    stores.add(turn.session, [(one.statement, one.stored, one.client) for one in found.ready], ends)
-                    ended(turn.session)
-            self._fault = None
-        except ProficioError as fault:
-            self._fault = fault
-            raise
+        with self._turns.turn(self._recover) as turn:
+            kept = self._store.known(one for each in together for one in each.ids())
+            known = {statement_id: orjson.loads(text) for statement_id, text in kept.items()}
+            found = judged(together, known, max(turn.now, self._store.newest() + 1), self._register)
+            ends = {}
+            if found.ready:
+                self._log.append(STATEMENTS, [one.record() for one in found.ready])
+                self._writes += 1
+                ends = ends_of(self._log) if self._writes % MARKED_EVERY == 0 else {}
+            with turn.session.begin():
+                stores.add(turn.session, [(one.statement, one.stored, one.client) for one in found.ready], ends)
+                ended(turn.session)
         found.answer()
 
     def _recover(self, transactional_id: str, session: Connection) -> None:

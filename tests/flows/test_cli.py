@@ -23,7 +23,7 @@ COMMANDS = [
     *"init doctor ingest pull land estimate publish run stream replay compact backup restore verify quality metrics feedback sources levels rejected status demo".split(),
     *("evaluate", "calibrate", "align test", "align suggest", "explain", "gaps", "next", "report"),
     *(f"framework {name}" for name in ("check", "show", "roles", "import", "export")),
-    *("person export", "person erase", "person admit", "audit list", "audit verify", "lake copy"),
+    *("person export", "person erase", "person admit", "audit list", "audit verify", "lake copy", "state copy"),
 ]
 
 

@@ -50,6 +50,8 @@ def test_every_object_is_one_of_kubernetes() -> None:
     objects = rendered(*everything)
     for one in objects:
         kubernetes_validate.validate(one, KUBERNETES, strict=True)
+    several = named(rendered("receiver.replicas=2", "settings=[state]"))["Deployment/proficio-receiver"]["spec"]
+    assert (several["replicas"], several["strategy"]["type"]) == (2, "RollingUpdate")
     found = named(objects)
     assert found["Deployment/proficio-landing"]["spec"]["replicas"] == 3
     assert found["Ingress/proficio-receiver"]["spec"]["tls"][0]["hosts"] == ["learning.example.org"]

@@ -17,13 +17,13 @@ def test_the_compose_file_is_valid() -> None:
             and subprocess.run([*command, "version"], capture_output=True, check=False).returncode == 0
         ):
             done = subprocess.run(
-                [*command, "-f", str(INFRA / "compose.yaml"), "--profile", "scale", "config"],
+                [*command, "-f", str(INFRA / "compose.yaml"), "--profile", "scale", "--profile", "receivers", "config"],
                 capture_output=True,
                 text=True,
                 check=False,
             )
             assert done.returncode == 0, done.stderr
-            assert {"kafka", "prefect", "worker", "worker-estimate", "landing"} <= {
+            assert {"kafka", "prefect", "worker", "worker-estimate", "landing", "receiver", "postgres", "balancer"} <= {
                 line.strip(" :") for line in done.stdout.splitlines()
             }
             return

@@ -16,6 +16,7 @@ from connectors.event_log import EventLog
 from connectors.locks import patiently
 from connectors.receiver import attachments
 from connectors.receiver.store import StatementStore
+from connectors.receiver.turns import Turns
 from flows.daily import daily
 from flows.dead_letters import REJECTED_AT
 from flows.estimate import estimate
@@ -206,6 +207,8 @@ def _from_levels(log: EventLog, person: str) -> int:
 
 
 def _from_receiver(settings: Settings, search: _Search, person: Person, done: Erasure) -> Erasure:
+    if settings.state.url:
+        Turns(server(settings), "").passed()  # what is being written now was judged before the person was noted
     with closing(StatementStore(state(settings, "receiver.db"))) as store:
         if not store.exists():
             return done

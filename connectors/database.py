@@ -1,7 +1,7 @@
 """Tables that processes share: in one SQLite file, or in a PostgreSQL that receivers on several machines share."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -32,6 +32,7 @@ from schemas.errors import StorageError, UnavailableError
 Where = Path | URL
 _POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
 SCHEMA = "proficio_state"
+_AT_ONCE = 2_000  # rows
 _LOCK = 7_766_702  # of pg_advisory_xact_lock: one makes tables at a time
 
 
@@ -56,8 +57,14 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection that sees one moment."""
-        with self._errors(), self._opened() as connection, connection.begin():
+        """A connection to read by; each query sees a moment of its own, and asks a server once."""
+        with self._errors(), self._opened() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT") if self.shared else connection
+
+    @contextmanager
+    def scanning(self) -> Iterator[Connection]:
+        """A connection to read many rows by, as they come."""
+        with self._errors(), self._opened().execution_options(yield_per=_AT_ONCE) as connection:
             yield connection
 
     @contextmanager
@@ -80,8 +87,8 @@ class Database:
 
     @contextmanager
     def session(self) -> Iterator[Connection]:
-        """A connection whose transactions are for the caller to begin."""
-        with self._errors(), self._opened() as connection:
+        """A server's session in which each query stands for itself, but those in a `transaction`."""
+        with self._errors(), self._opened().execution_options(isolation_level="AUTOCOMMIT") as connection:
             yield connection
 
     def close(self) -> None:
@@ -114,6 +121,19 @@ class Database:
             ) from error
 
 
+@contextmanager
+def transaction(session: Connection) -> Iterator[None]:
+    """A transaction in a session."""
+    session.exec_driver_sql("begin")
+    try:
+        yield
+    except BaseException:
+        if not session.invalidated:
+            session.exec_driver_sql("rollback")
+        raise
+    session.exec_driver_sql("commit")
+
+
 @lru_cache
 def sql(query: str, *lists: str) -> TextClause:
     """A query with named parameters, of which some are lists, as in `id in :ids`."""
@@ -125,24 +145,32 @@ def found(connection: Connection, query: Executable, given: Any = None) -> Itera
     return iter(connection.execute(query, given))
 
 
-def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Insert rows that have a value for each column; one whose key is there already stays as it is. How many were new."""
+def insert_new(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> int:
+    """Insert rows, values in the order of the columns; one whose key is there already stays as it is. How many were new.
+
+    Straight to the driver, which takes thousands of rows at once: PostgreSQL as an array for each column.
+    """
     if not rows:
         return 0
-    return connection.execute(*_insertion(connection.dialect.name, table, rows)).rowcount
+    if connection.dialect.name == "postgresql":
+        given = tuple(_array(column) for column in zip(*rows, strict=True))
+        return connection.exec_driver_sql(_insertion(table, True), given).rowcount
+    return connection.exec_driver_sql(_insertion(table, False), list(rows)).rowcount
 
 
-def _insertion(dialect: str, table: Table, rows: Sequence[Mapping[str, Any]]) -> tuple[TextClause, Any]:
-    """PostgreSQL takes any number of rows in one go, as an array for each column."""
-    names = table.columns.keys()
-    head = f"insert into {table.name} ({', '.join(names)})"
-    if dialect == "postgresql":
-        kinds = {one.name: one.type.compile(_POSTGRESQL) for one in table.columns}
-        arrays = ", ".join(f"cast(:{name} as {kinds[name]}[])" for name in names)
-        return sql(f"{head} select * from unnest({arrays}) on conflict do nothing"), {  # noqa: S608
-            name: [row[name] for row in rows] for name in names
-        }
-    return sql(f"{head} values ({', '.join(f':{name}' for name in names)}) on conflict do nothing"), rows
+def _array(values: tuple[Any, ...]) -> Any:
+    """As an array; of integers as its text, which the driver makes slowly."""
+    return f"{{{','.join(map(str, values))}}}" if all(type(one) is int for one in values) else list(values)
+
+
+@lru_cache
+def _insertion(table: Table, by_arrays: bool) -> str:
+    columns = table.columns.values()
+    head = f"insert into {table.name} ({', '.join(one.name for one in columns)})"
+    if by_arrays:
+        arrays = ", ".join(f"cast(%s as {one.type.compile(_POSTGRESQL)}[])" for one in columns)
+        return f"{head} select * from unnest({arrays}) on conflict do nothing"  # noqa: S608
+    return f"{head} values ({', '.join('?' for _ in columns)}) on conflict do nothing"
 
 
 def _of_file(path: Path, kept_open: bool, pragmas: tuple[str, ...]) -> Engine:
@@ -158,9 +186,9 @@ def _of_file(path: Path, kept_open: bool, pragmas: tuple[str, ...]) -> Engine:
             connection.execute(f"pragma {pragma}")
 
     def begun(connection: Connection) -> None:
-        # One that reads before it writes would else meet another's write, and could not wait for it.
-        writes = connection.get_execution_options().get("writes")
-        connection.exec_driver_sql("begin immediate" if writes else "begin")
+        # One that reads before it writes would else meet another's write, and could not wait for it. What only reads needs none.
+        if connection.get_execution_options().get("writes"):
+            connection.exec_driver_sql("begin immediate")
 
     event.listen(engine, "connect", opened)
     event.listen(engine, "begin", begun)

@@ -15,7 +15,7 @@ SECRETS = Table("secrets", TABLES, Column("name", Text, primary_key=True), Colum
 def own(where: URL, name: str) -> str:
     """A key that all processes have who share a server; it never changes."""
     with Database(where, TABLES).writing() as connection:
-        insert_new(connection, SECRETS, [{"name": name, "value": token_hex(32)}])
+        insert_new(connection, SECRETS, [(name, token_hex(32))])
         [(value,)] = found(connection, sql("select value from secrets where name = :name"), {"name": name})
     return str(value)
 

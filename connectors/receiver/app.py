@@ -61,12 +61,13 @@ class Receiver:
 def application(receiver: Receiver) -> Starlette:
     """The application. An answer 200 or 204 to a statement means that the event log has it durably."""
 
-    async def client_of(request: Request) -> Client:
+    async def begun(request: Request) -> tuple[Client, int]:
+        """Who asks, and the moment up to which they can read everything."""
         authorization = request.headers.get("authorization", "")
-        client = await asyncio.to_thread(authenticated, receiver.clients, receiver.tokens, authorization)
+        client, through = await asyncio.to_thread(_begun, receiver, authorization)
         if not await receiver.counted(client.name):
             raise _too_often(receiver.rate)
-        return client
+        return client, through
 
     async def about(_: Request) -> Response:
         return _json({"version": ["1.0.3", "2.0.0"], "extensions": {}})
@@ -109,8 +110,7 @@ def application(receiver: Receiver) -> Starlette:
         return _json({"statements": [one["id"] for one in given]})
 
     async def statements(request: Request) -> Response:
-        client = await client_of(request)
-        through = await asyncio.to_thread(receiver.intake.consistent_through)
+        client, through = await begun(request)
         body = await body_of(request)
         meant = asked(request.method, request.url.query, dict(request.headers), body)
         if meant.method == "PUT":
@@ -124,7 +124,7 @@ def application(receiver: Receiver) -> Starlette:
         return answer
 
     async def not_served(request: Request) -> Response:
-        await client_of(request)
+        await begun(request)
         raise Refused(501, "this receiver serves statements; states, profiles and agents it does not")
 
     return Starlette(
@@ -141,6 +141,10 @@ def application(receiver: Receiver) -> Starlette:
             ),
         ]
     )
+
+
+def _begun(receiver: Receiver, authorization: str) -> tuple[Client, int]:
+    return authenticated(receiver.clients, receiver.tokens, authorization), receiver.intake.consistent_through()
 
 
 def _too_often(rate: Rate) -> Refused:

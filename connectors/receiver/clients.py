@@ -44,13 +44,7 @@ class Clients:
         if not scopes or not scopes <= set(SCOPES):
             raise InputError(f"Scopes are some of {', '.join(SCOPES)}.", "Give --scope once for each.")
         secret, now = token_urlsafe(32), datetime.now(UTC).isoformat(timespec="seconds")
-        row = {
-            "name": name,
-            "secret_hash": _hash(secret),
-            "scopes": " ".join(sorted(scopes)),
-            "created_at": now,
-            "revoked_at": None,
-        }
+        row = (name, _hash(secret), " ".join(sorted(scopes)), now, None)
         with self._database.writing() as connection:
             if not insert_new(connection, _CLIENTS, [row]):
                 raise InputError(f"There is a client {name!r} already.", "Choose another name.")

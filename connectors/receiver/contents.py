@@ -69,7 +69,7 @@ class SharedContents:
     def keep(self, contents: Mapping[str, bytes]) -> None:
         """See `Contents`."""
         with self._database.writing() as connection:
-            insert_new(connection, ATTACHMENTS, [{"sha2": one, "content": of} for one, of in contents.items()])
+            insert_new(connection, ATTACHMENTS, list(contents.items()))
 
     def get(self, name: str) -> bytes | None:
         """See `Contents`."""

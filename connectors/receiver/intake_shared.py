@@ -3,18 +3,16 @@
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 
-import orjson
 from sqlalchemy import Connection
 
+from connectors.database import transaction
 from connectors.erased import Erased
 from connectors.event_log import EventLog
-from connectors.receiver import store as stores
 from connectors.receiver.intake import MARKED_EVERY, Intake, catch_up, ends_of
 from connectors.receiver.judging import Submission, judged
-from connectors.receiver.store import StatementStore
+from connectors.receiver.store import Given, StatementStore, add, add_new, standing
 from connectors.receiver.turns import Turns, ended
 from schemas.records import STATEMENTS
-from schemas.xapi import Statement
 
 
 class IntakeShared(Intake):
@@ -34,10 +32,10 @@ class IntakeShared(Intake):
     ) -> None:
         self._log, self._store, self._turns, self._fence, self._register = log, store, turns, fence, register
         self._writes = 0
-        with turns.turn(self._recover) as turn:
-            self._catch_up(turn.session)  # a store that was brought back from a backup is behind
-            with turn.session.begin():
-                ended(turn.session)
+        with turns.turn(self._recover) as session:
+            self._catch_up(session)  # a store that was brought back from a backup is behind
+            with transaction(session):
+                ended(session)
         super().__init__()
 
     def consistent_through(self) -> int:
@@ -58,18 +56,21 @@ class IntakeShared(Intake):
     def _write(self, together: list[Submission]) -> None:
         if not together:
             return
-        with self._turns.turn(self._recover) as turn:
-            kept = self._store.known(one for each in together for one in each.ids())
-            known = {statement_id: orjson.loads(text) for statement_id, text in kept.items()}
-            found = judged(together, known, max(turn.now, self._store.newest() + 1), self._register)
-            ends = {}
+        with self._turns.turn(self._recover) as session:
+            there = standing(session, [one for each in together for one in each.ids()])
+            found = judged(together, there.known, max(there.now, there.stored + 1), self._register)
+            ends: dict[int, int] = {}
             if found.ready:
                 self._log.append(STATEMENTS, [one.record() for one in found.ready])
                 self._writes += 1
                 ends = ends_of(self._log) if self._writes % MARKED_EVERY == 0 else {}
-            with turn.session.begin():
-                stores.add(turn.session, [(one.statement, one.stored, one.client) for one in found.ready], ends)
-                ended(turn.session)
+            with transaction(session):
+                if found.ready:
+                    fresh = [(one.statement, one.stored, one.client) for one in found.ready]
+                    add_new(session, fresh, there.number, not there.are_meant)
+                if ends:
+                    add(session, [], ends)
+                ended(session)
         found.answer()
 
     def _recover(self, transactional_id: str, session: Connection) -> None:
@@ -80,8 +81,8 @@ class IntakeShared(Intake):
     def _catch_up(self, session: Connection) -> None:
         """Piece by piece, so that a long one is seen to go on."""
 
-        def keep(some: list[tuple[Statement, int, str]], ends: Mapping[int, int] | None = None) -> None:
-            with session.begin():
-                stores.add(session, some, ends)
+        def keep(some: list[Given], ends: Mapping[int, int] | None = None) -> None:
+            with transaction(session):
+                add(session, some, ends)
 
         keep([], catch_up(self._log, self._store, keep))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import BigInteger, Column, Connection, Index, Integer, LargeBinary, MetaData, Table, Text
@@ -52,8 +52,11 @@ with recursive affected (id) as (
 select chain.number, s.statement from chain join statements as s on s.id = chain.target
 """
 _HOLDS = {"sqlite": "instr(statement, :word) > 0", "postgresql": "position(:word in statement) > 0"}
+_KNOWN = {
+    "sqlite": "select id, statement from statements where id in (select value from json_each(?))",
+    "postgresql": "select id, statement from statements where id = any(%s)",
+}
 _COLUMNS = "s.number, s.id, s.stored, s.client, s.statement, s.voided"
-_AT_ONCE = 5_000  # ids in one query
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,9 @@ class Search:
     ascending: bool = False
     after: int | None = None
     limit: int = 100
+
+
+Given = tuple[Statement, int, str]  # the moment of storing, µs since 1970; the client
 
 
 class StatementStore:
@@ -140,8 +146,8 @@ class StatementStore:
         with self._database.reading() as connection:
             return {row.partition: row.next_offset for row in connection.execute(_READ_TO.select())}
 
-    def add(self, statements: Iterable[tuple[Statement, int, str]], read_to: Mapping[int, int] | None = None) -> None:
-        """Keep statements (with the moment of storing and the client), all or none; an id that is known stays as it is."""
+    def add(self, statements: Iterable[Given], read_to: Mapping[int, int] | None = None) -> None:
+        """Keep statements, all or none; an id that is known stays as it is."""
         with self._database.writing() as connection:
             add(connection, statements, read_to)
 
@@ -154,9 +160,8 @@ class StatementStore:
         """
         gone: list[Statement] = []
         changed: list[tuple[int, Statement]] = []
-        with self._database.reading() as connection:
-            every = sql("select number, statement from statements")
-            for number, text in found(connection.execution_options(yield_per=1_000), every):
+        with self._database.scanning() as connection:
+            for number, text in found(connection, sql("select number, statement from statements")):
                 if not suspects.search(text.decode()):
                     continue
                 before = orjson.loads(text)
@@ -173,9 +178,7 @@ class StatementStore:
                     sql("update statements set statement = :statement where number = :number"),
                     {"statement": orjson.dumps(after), "number": number},
                 )
-                insert_new(
-                    connection, _TERMS, [{"term": _hash(term), "number": number} for term in _terms(connection, after)]
-                )
+                insert_new(connection, _TERMS, [(_hash(term), number) for term in _terms(connection, after)])
             if theirs:
                 connection.execute(sql("delete from terms where term = :term"), theirs)
         return gone, len(changed)
@@ -204,36 +207,14 @@ class StatementStore:
         self._database.close()
 
 
-def add(
-    connection: Connection,
-    statements: Iterable[tuple[Statement, int, str]],
-    read_to: Mapping[int, int] | None = None,
-) -> None:
+def add(connection: Connection, statements: Iterable[Given], read_to: Mapping[int, int] | None = None) -> None:
     """Keep statements within a transaction of the caller; see `StatementStore.add`."""
     given = {statement["id"]: (statement, stored, client) for statement, stored, client in reversed(list(statements))}
     known = _known(connection, list(given))
     fresh = [one for statement_id, one in reversed(given.items()) if statement_id not in known]
-    [(before,)] = found(connection, sql("select coalesce(max(number), 0) from statements"))
-    rows = [
-        {
-            "number": number, "id": statement["id"], "stored": stored, "client": client,
-            "is_voiding": int(statement["verb"]["id"] == VOIDED), "target": _target(statement), "voided": 0,
-            "statement": orjson.dumps(statement),
-        }
-        for number, (statement, stored, client) in enumerate(fresh, before + 1)
-    ]  # fmt: skip
-    insert_new(connection, _STATEMENTS, rows)
-    its = [
-        {"term": _hash(term), "number": number}
-        for number, (statement, _, _) in enumerate(fresh, before + 1)
-        for term in terms(statement)
-    ]
-    if rows:
-        connection.execute(sql(_VOID), {"before": before})
-        # A statement is found by the terms of the one that it is about too, and so on (xAPI-Communication 2.1.3).
-        for number, about in found(connection, sql(_CHAINS), {"before": before}):
-            its += [{"term": _hash(term), "number": number} for term in terms(orjson.loads(about))]
-    insert_new(connection, _TERMS, its)
+    if fresh:
+        [(before,)] = found(connection, sql("select coalesce(max(number), 0) from statements"))
+        add_new(connection, fresh, before)
     if read_to:
         query = sql(
             "insert into read_to values (:partition, :next_offset) "
@@ -242,13 +223,52 @@ def add(
         connection.execute(query, [{"partition": one, "next_offset": end} for one, end in read_to.items()])
 
 
+def add_new(connection: Connection, fresh: Sequence[Given], before: int, alone: bool = False) -> None:
+    """Keep statements whose ids nobody knows, numbered after `before`. `alone`: none that is kept is about any of them."""
+    numbered = list(enumerate(fresh, before + 1))
+    insert_new(connection, _STATEMENTS, [_row(number, *one) for number, one in numbered])
+    its = [(_hash(term), number) for number, (statement, _, _) in numbered for term in terms(statement)]
+    if not alone or any(map(_target, (statement for statement, _, _ in fresh))):
+        connection.execute(sql(_VOID), {"before": before})
+        # A statement is found by the terms of the one that it is about too, and so on (xAPI-Communication 2.1.3).
+        for number, about in found(connection, sql(_CHAINS), {"before": before}):
+            its += [(_hash(term), number) for term in terms(orjson.loads(about))]
+    insert_new(connection, _TERMS, its)
+
+
+def _row(number: int, statement: Statement, stored: int, client: str) -> tuple[Any, ...]:
+    is_voiding = int(statement["verb"]["id"] == VOIDED)
+    return number, statement["id"], stored, client, is_voiding, _target(statement), 0, orjson.dumps(statement)
+
+
+class Standing(NamedTuple):
+    """What there is of some ids, and beside them: all that whoever has the turn needs to know."""
+
+    known: dict[str, Statement]
+    stored: int  # the newest moment of storing
+    number: int
+    now: int  # by the server's clock
+    are_meant: bool  # whether a statement is about one of them
+
+
+def standing(session: Connection, ids: list[str]) -> Standing:
+    """Asked of a server in one query."""
+    query = sql(
+        "select beside.*, s.id, s.statement from (select coalesce(max(stored), 0), coalesce(max(number), 0), "
+        "cast(extract(epoch from clock_timestamp()) * 1000000 as bigint), "
+        "exists (select 1 from statements where target = any(:ids)) from statements) as beside "
+        "left join statements as s on s.id = any(:ids)"
+    )
+    rows = list(found(session, query, {"ids": ids}))
+    known = {row[4]: orjson.loads(row[5]) for row in rows if row[4] is not None}
+    return Standing(known, *rows[0][:4])
+
+
 def _known(connection: Connection, ids: list[str]) -> dict[str, bytes]:
-    query = sql("select id, statement from statements where id in :ids", "ids")
-    return {
-        row.id: row.statement
-        for start in range(0, len(ids), _AT_ONCE)
-        for row in connection.execute(query, {"ids": ids[start : start + _AT_ONCE]})
-    }
+    """Any number of ids as one value: a query with a name for each would be made anew each time."""
+    given = ids if connection.dialect.name == "postgresql" else orjson.dumps(ids).decode()
+    rows: Iterable[Any] = connection.exec_driver_sql(_KNOWN[connection.dialect.name], (given,))
+    return {row.id: row.statement for row in rows}
 
 
 def _terms(connection: Connection, statement: Statement) -> set[str]:

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Table, Text
 from sqlalchemy.exc import OperationalError
 
-from connectors.database import Database, Where, sql
+from connectors.database import Database, Where, found, sql
 
 TABLES = MetaData()
 # One row: who writes, since when (µs since 1970, by the server's clock). It stands until the store has what was written.
@@ -28,13 +27,6 @@ where locktype = 'advisory' and granted and objid = :lock and datname = current_
 """
 
 
-class Turn(NamedTuple):
-    """A turn: the session that has it, and the moment (µs since 1970) from which on statements may be called stored."""
-
-    session: Connection
-    now: int
-
-
 class Turns:
     """Turns at writing, for a process with a transactional id of its own (Kafka, KIP-98)."""
 
@@ -43,30 +35,21 @@ class Turns:
         self.transactional_id = transactional_id
 
     @contextmanager
-    def turn(self, recover: Callable[[str, Connection], None]) -> Iterator[Turn]:
-        """Have the turn. Left with `ended`, nothing is in doubt; left otherwise, whoever has the next turn is told.
+    def turn(self, recover: Callable[[str, Connection], None]) -> Iterator[Connection]:
+        """Have the turn, in a session. Left with `ended`, nothing is in doubt; else whoever has the next turn is told.
 
         Where a turn before did not end, `recover` is called with its transactional id first: it must see to it that whoever had
         it writes no more, and keep what the log has of it. Whoever holds the turn and asks nothing of the server for longer than
         `patience` loses it: its session is ended, and with it what it was about to commit.
         """
-        with self._database.session() as session:
-            self._take(session)
-            try:
-                with session.begin():
-                    doubt = session.execute(sql("select transactional_id from writing")).scalar_one_or_none()
-                if doubt is not None:
-                    recover(doubt, session)
-                with session.begin():
-                    session.execute(sql("delete from writing"))
-                    row = {"one": 1, "transactional_id": self.transactional_id}
-                    session.execute(sql(f"insert into writing values (:one, :transactional_id, {_NOW})"), row)  # noqa: S608
-                # From here on a reader sees that somebody writes; what is stored now is newer than what it calls consistent.
-                with session.begin():
-                    now = int(session.execute(sql(f"select {_NOW}")).scalar_one())
-                yield Turn(session, now)
-            finally:
-                self._give_back(session)
+        # From the note on a reader sees that somebody writes: what is stored later is newer than what it calls consistent.
+        note = sql(f"insert into writing values (1, :own, {_NOW}) on conflict do nothing returning 1")  # noqa: S608
+        with self._taken() as session:
+            if not list(found(session, note, {"own": self.transactional_id})):
+                [(doubt,)] = found(session, sql("select transactional_id from writing"))
+                recover(doubt, session)
+                session.execute(sql("update writing set transactional_id = :own"), {"own": self.transactional_id})
+            yield session
 
     def consistent_through(self) -> int:
         """The moment (µs since 1970) up to which nobody writes any more, and everything can be read."""
@@ -77,27 +60,30 @@ class Turns:
 
     def passed(self) -> None:
         """Wait until whoever has the turn now has given it back."""
+        with self._taken():
+            pass
+
+    @contextmanager
+    def _taken(self) -> Iterator[Connection]:
         with self._database.session() as session:
-            self._take(session)
-            self._give_back(session)
-
-    def _take(self, session: Connection) -> None:
-        while True:
-            try:
-                with session.begin():
-                    session.execute(sql(f"set local lock_timeout = '{self._patience:g}s'"))
-                    session.execute(sql("select pg_advisory_lock(:lock)"), {"lock": _LOCK})
-                return
-            except OperationalError as error:
-                if getattr(error.orig, "sqlstate", "") != "55P03":  # lock_not_available
-                    raise
-            with session.begin():
+            session.execute(sql(f"set lock_timeout = '{self._patience:g}s'"))
+            while not self._locked(session):
                 session.execute(sql(_END_IDLE), {"lock": _LOCK, "patience": self._patience})
+            try:
+                yield session
+            finally:
+                if not session.invalidated:
+                    session.execute(sql("select pg_advisory_unlock(:lock)"), {"lock": _LOCK})
 
-    def _give_back(self, session: Connection) -> None:
-        if not session.invalidated:
-            with session.begin():
-                session.execute(sql("select pg_advisory_unlock(:lock)"), {"lock": _LOCK})
+    @staticmethod
+    def _locked(session: Connection) -> bool:
+        try:
+            session.execute(sql("select pg_advisory_lock(:lock)"), {"lock": _LOCK})
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", "") == "55P03":  # lock_not_available
+                return False
+            raise
+        return True
 
 
 def ended(session: Connection) -> None:
@@ -105,5 +91,4 @@ def ended(session: Connection) -> None:
 
     Not flushed at once: where a power cut takes this, it leaves the doubt, which was.
     """
-    session.execute(sql("set local synchronous_commit = off"))
-    session.execute(sql("delete from writing"))
+    session.execute(sql("delete from writing where set_config('synchronous_commit', 'off', true) = 'off'"))

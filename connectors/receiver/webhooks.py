@@ -40,7 +40,7 @@ class Deliveries:
         """Note these."""
         now = int(time.time())
         with self._database.writing() as connection:
-            insert_new(connection, _DELIVERIES, [{"what": one, "received_at": now} for one in what])
+            insert_new(connection, _DELIVERIES, [(one, now) for one in what])
 
 
 @dataclass(frozen=True)

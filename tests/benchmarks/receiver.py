@@ -10,6 +10,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -33,7 +35,7 @@ def speed(folder: Path, scale: int) -> list[dict[str, Any]]:
     folder.mkdir(parents=True, exist_ok=True)
     settings = Settings(home=folder / ".proficio")
     secret = clients(settings).add("bench", frozenset({"write"}))
-    batches = [[_batch() for _ in range(_BATCHES // scale)] for _ in range(_CLIENTS)]
+    batches = [[batch() for _ in range(_BATCHES // scale)] for _ in range(_CLIENTS)]
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "flows.cli", "serve", "--port", "0"], cwd=folder, stdout=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PROFICIO_HOME": str(settings.home)},
@@ -42,11 +44,11 @@ def speed(folder: Path, scale: int) -> list[dict[str, Any]]:
     found = re.search(r"127.0.0.1:(\d+)", process.stdout.readline())
     assert found
     authorization = "Basic " + base64.b64encode(f"bench:{secret}".encode()).decode()
-    own, waits = _sent(int(found[1]), "/xapi/statements", authorization, batches)
+    own, waits = sent([int(found[1])], "/xapi/statements", authorization, batches)
     process.terminate()
     process.wait()
     ralph = Ralph(folder / "ralph")
-    theirs, their_waits = _sent(ralph.port, "/xAPI/statements", AUTHORIZATION, batches)
+    theirs, their_waits = sent([ralph.port], "/xAPI/statements", AUTHORIZATION, batches)
     ralph.close()
     bare = _bare(settings, [body for bodies in batches for body in bodies])
     statements = _BATCH * sum(map(len, batches))
@@ -62,10 +64,13 @@ def speed(folder: Path, scale: int) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _sent(port: int, path: str, authorization: str, batches: list[list[bytes]]) -> tuple[float, list[float]]:
-    """The seconds that it took clients to send their batches, all at once, and those of each request."""
+def sent(ports: Sequence[int], path: str, authorization: str, batches: list[list[bytes]]) -> tuple[float, list[float]]:
+    """The seconds that it took clients to send their batches, all at once and each to one of the ports, and those of each request."""
     waits: list[float] = []
-    threads = [threading.Thread(target=_send, args=(port, path, authorization, bodies, waits)) for bodies in batches]
+    threads = [
+        threading.Thread(target=_send, args=(port, path, authorization, bodies, waits))
+        for port, bodies in zip(cycle(ports), batches, strict=False)
+    ]
     started = time.perf_counter()
     for thread in threads:
         thread.start()
@@ -75,7 +80,7 @@ def _sent(port: int, path: str, authorization: str, batches: list[list[bytes]]) 
     return time.perf_counter() - started, waits
 
 
-def _batch() -> bytes:
+def batch() -> bytes:
     return orjson.dumps(
         [
             {

@@ -4,17 +4,20 @@ python -m tests.end_to_end.receivers --faults 20
 """
 
 import argparse
+import base64
 import json
 import random
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from statistics import quantiles
 from typing import Any
 
+from tests.benchmarks.receiver import batch, sent
 from tests.several import Senders, cluster, disturb
 
-_SECONDS = 30
+_CLIENTS, _BATCHES = 8, 100
 
 
 def under_faults(folder: Path, faults: int, seed: int) -> dict[str, Any]:
@@ -36,15 +39,19 @@ def under_faults(folder: Path, faults: int, seed: int) -> dict[str, Any]:
 
 
 def throughput(folder: Path) -> list[dict[str, Any]]:
-    """Statements a second that four clients get answered in batches of 30, by one, two and three receivers."""
+    """Statements a second that clients get answered in batches of 30, by one receiver with files, and by one, two and three that share."""
     rows: list[dict[str, Any]] = []
-    for receivers in (1, 2, 3):
-        with cluster(folder / str(receivers), receivers) as started, Senders(started.servers, 4, 30) as senders:
-            time.sleep(3)
-            before, began = len(senders.answered), time.monotonic()
-            time.sleep(_SECONDS)
-            rate = (len(senders.answered) - before) / (time.monotonic() - began)
-        rows.append({"receivers": receivers, "statements_a_second": round(rate)})
+    for receivers in (0, 1, 2, 3):
+        with cluster(folder / str(receivers), receivers or 1, shared=receivers > 0) as started:
+            authorization = "Basic " + base64.b64encode(f"lms:{started.servers[0].secrets['lms']}".encode()).decode()
+            ports = [int(one.address.rpartition(":")[2]) for one in started.servers]
+            sent(ports, "/xapi/statements", authorization, [[batch()] for _ in ports])
+            batches = [[batch() for _ in range(_BATCHES)] for _ in range(_CLIENTS)]
+            seconds, waits = sent(ports, "/xapi/statements", authorization, batches)
+        rows.append({
+            "receivers": receivers or "one, with files", "statements_a_second": round(30 * _BATCHES * _CLIENTS / seconds),
+            "p99_ms": round(1000 * quantiles(waits, n=100)[98]),
+        })  # fmt: skip
         print(json.dumps(rows[-1]), flush=True)
     return rows
 
@@ -52,10 +59,12 @@ def throughput(folder: Path) -> list[dict[str, Any]]:
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--faults", type=int, default=20)
+    arguments.add_argument("--only", choices=["faults", "throughput"])
     arguments.add_argument("--seed", type=int, default=int(time.time()))
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "faults").mkdir()
-        print(json.dumps(under_faults(folder / "faults", given.faults, given.seed)), flush=True)
-        throughput(folder)
+        if given.only != "throughput":
+            print(json.dumps(under_faults(folder / "faults", given.faults, given.seed)), flush=True)
+        if given.only != "faults":
+            throughput(folder)

@@ -27,6 +27,7 @@ def postgres(tmp_path: Path) -> Iterator[str]:
     one.cleanup()
 
 
+@pytest.mark.slow
 def test_state_moves_to_a_server_and_a_person_is_erased_there(tmp_path: Path, postgres: str) -> None:
     one = Server(tmp_path / "home")
     home, theirs = one.home, statement(actor={"mbox": EVE})

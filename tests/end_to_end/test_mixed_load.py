@@ -7,6 +7,7 @@ import pytest
 from tests.end_to_end.mixed_load import under_fire
 
 
+@pytest.mark.slow  # test_receiver_limits.py kills a receiver on SQLite too
 def test_on_sqlite_what_was_answered_is_there_once_and_nothing_is_there_in_part(tmp_path: Path) -> None:
     done = under_fire(tmp_path, 25, kafka=False, seed=5)
     assert done["answered"] > 1_000

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.end_to_end.telling import told_under_fire
 from tests.end_to_end.wavering import changes_told
 
@@ -11,6 +13,7 @@ def test_each_level_is_rated_and_told_once_through_kills_and_faults(tmp_path: Pa
     assert done["killed"] == 2
 
 
+@pytest.mark.slow
 def test_the_policy_tells_less_of_evidence_that_wavers(tmp_path: Path) -> None:
     found = changes_told(tmp_path, people=12, days=30)
     assert found["default"] < found["without"] / 1.5

@@ -39,7 +39,7 @@ def said(where: Where) -> list[Consent]:
     database = Database(where, TABLES)
     if not database.exists():
         return []
-    with database.reading() as connection:
+    with database.session() as connection:
         rows = list(found(connection, _CONSENTS.select().order_by("said_at")))
     return [Consent(account, sink, bool(agreed), at, by) for account, sink, agreed, at, by in rows]
 

@@ -56,8 +56,8 @@ class Database:
         return not isinstance(self.where, Path) or self.where.exists()
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """A connection to read by; each query sees a moment of its own, and asks a server once."""
+    def session(self) -> Iterator[Connection]:
+        """A connection in which each query stands for itself, and asks a server once; but those in a `transaction`."""
         with self._errors(), self._opened() as connection:
             yield connection.execution_options(isolation_level="AUTOCOMMIT") if self.shared else connection
 
@@ -84,12 +84,6 @@ class Database:
                 connection.execution_options(isolation_level="AUTOCOMMIT").execute(text(f"vacuum {names}"))
             else:
                 settle(connection.connection.driver_connection)  # type: ignore[arg-type]
-
-    @contextmanager
-    def session(self) -> Iterator[Connection]:
-        """A server's session in which each query stands for itself, but those in a `transaction`."""
-        with self._errors(), self._opened().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            yield connection
 
     def close(self) -> None:
         """Release a file. A server's connections are the process's."""
@@ -123,7 +117,7 @@ class Database:
 
 @contextmanager
 def transaction(session: Connection) -> Iterator[None]:
-    """A transaction in a session."""
+    """A transaction in a server's session."""
     session.exec_driver_sql("begin")
     try:
         yield

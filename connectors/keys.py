@@ -22,5 +22,5 @@ def own(where: URL, name: str) -> str:
 
 def known(where: URL, name: str) -> bool:
     """Whether a key was made or copied there."""
-    with Database(where, TABLES).reading() as connection:
+    with Database(where, TABLES).session() as connection:
         return bool(list(found(connection, sql("select 1 from secrets where name = :name"), {"name": name})))

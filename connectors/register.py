@@ -26,13 +26,13 @@ class Register:
     def newest(self) -> tuple[int, str]:
         """How many digests there are, and when the newest came."""
         query = sql("select count(*), coalesce(max(erased_at), '') from erased")
-        with self._database.reading() as connection:
+        with self._database.session() as connection:
             [(count, newest)] = found(connection, query)
         return count, newest
 
     def digests(self) -> frozenset[str]:
         """All digests."""
-        with self._database.reading() as connection:
+        with self._database.session() as connection:
             return frozenset(digest for (digest,) in found(connection, sql("select digest from erased")))
 
     def note(self, digests: Iterable[str]) -> None:
@@ -51,7 +51,7 @@ class Register:
         """Add the digests of another register, in a file."""
         if not other.exists():
             raise InputError(f"There is no register {other}.", "Give the erased.db of a later time.")
-        with Database(other, TABLES).reading() as connection:
+        with Database(other, TABLES).session() as connection:
             rows = [tuple(row) for row in found(connection, _ERASED.select())]
         with self._database.writing() as connection:
             insert_new(connection, _ERASED, rows)
@@ -68,6 +68,6 @@ class Register:
 
     def dropped(self) -> int:
         """How many statements were dropped so far."""
-        with self._database.reading() as connection:
+        with self._database.session() as connection:
             [(count,)] = found(connection, sql("select coalesce(sum(statements), 0) from dropped"))
         return int(count)

@@ -19,15 +19,14 @@ FILES: dict[str, Sequence[MetaData]] = {
     "erased.db": (register.TABLES,),
 }
 _ON_SERVER = (keys.TABLES, contents.TABLES, rates.TABLES, turns.TABLES)
-_AT_ONCE = 2_000  # rows
 
 
 def version(where: URL) -> str:
-    """The server's version; UnavailableError where it cannot be used, its rights to make tables included."""
-    for tables in _everything():
-        with Database(where, tables).writing() as connection:
-            [(found_version,)] = found(connection, sql("show server_version"))
-    return str(found_version)
+    """The server's version; UnavailableError where it cannot be used, or no tables be made."""
+    _make(where)
+    with Database(where, keys.TABLES).session() as connection:
+        [(told,)] = found(connection, sql("show server_version"))
+    return str(told)
 
 
 def naming(where: URL, words: re.Pattern[str]) -> list[str]:
@@ -43,7 +42,7 @@ def naming(where: URL, words: re.Pattern[str]) -> list[str]:
 def holds_anything(where: URL) -> bool:
     """Whether any table of it has a row."""
     for tables in _everything():
-        with Database(where, tables).reading() as connection:
+        with Database(where, tables).session() as connection:
             if any(list(found(connection, select(table).limit(1))) for table in tables.sorted_tables):
                 return True
     return False
@@ -51,7 +50,7 @@ def holds_anything(where: URL) -> bool:
 
 def fill(where: URL, home: Path, key_names: Sequence[str]) -> int:
     """Copy the rows of the files in a data folder, its keys and the contents of attachments, all or nothing; how many rows."""
-    version(where)  # makes the tables
+    _make(where)
     with Database(where, keys.TABLES).writing() as target:
         copied = sum(
             _copy(home / name, tables, target)
@@ -66,12 +65,19 @@ def fill(where: URL, home: Path, key_names: Sequence[str]) -> int:
     return copied
 
 
+def _make(where: URL) -> None:
+    """Have every table made, as each is when it is first used."""
+    for tables in _everything():
+        with Database(where, tables).session():
+            pass
+
+
 def _copy(path: Path, tables: MetaData, target: Connection) -> int:
     copied = 0
     with Database(path, tables).scanning() as source:
         for table in tables.sorted_tables:
             rows = source.execute(select(table))
-            for some in rows.partitions(_AT_ONCE):
+            for some in rows.partitions():
                 copied += insert_new(target, table, [tuple(row) for row in some])
     return copied
 

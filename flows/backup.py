@@ -11,7 +11,7 @@ from connectors import archive, warehouse
 from connectors.locks import patiently
 from flows.erasing import PATIENCE, erase
 from flows.estimate import estimate
-from flows.opening import erased, lake_of
+from flows.opening import KEYS, erased, lake_of
 from flows.persons import person_of
 from flows.publish import publish
 from flows.settings import Settings
@@ -22,10 +22,7 @@ _FILES = (
     "cursors",
     "sinks",
     "calibrations",
-    "person.key",
-    "pages.key",
-    "sessions.key",
-    "receiver.key",
+    *KEYS,
     "runs.jsonl",
     "audit.jsonl",
 )

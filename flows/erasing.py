@@ -11,12 +11,12 @@ from shutil import rmtree
 import orjson
 import pyarrow as pa
 
-from connectors import audit, consents, forgetting, traces, warehouse
+from connectors import audit, consents, forgetting, shared_state, traces, warehouse
 from connectors.event_log import EventLog
 from connectors.locks import patiently
 from connectors.receiver import attachments
 from connectors.receiver.store import StatementStore
-from connectors.receiver.turns import Turns
+from connectors.receiver.turns import passed
 from flows.daily import daily
 from flows.dead_letters import REJECTED_AT
 from flows.estimate import estimate
@@ -128,9 +128,7 @@ def _left_on_server(settings: Settings, words: re.Pattern[str]) -> list[str]:
     """Tables of what receivers share that name the person still."""
     if not settings.state.url:
         return []
-    from connectors.shared_state import naming
-
-    return [f"{table} at state.url" for table in naming(server(settings), words)]
+    return [f"{table} at state.url" for table in shared_state.naming(server(settings), words)]
 
 
 def made_anew(settings: Settings, log: EventLog, accounts: Sequence[str] = (), people: Sequence[str] = ()) -> None:
@@ -208,7 +206,9 @@ def _from_levels(log: EventLog, person: str) -> int:
 
 def _from_receiver(settings: Settings, search: _Search, person: Person, done: Erasure) -> Erasure:
     if settings.state.url:
-        Turns(server(settings), "").passed()  # what is being written now was judged before the person was noted
+        passed(
+            server(settings), settings.receiver.turn_seconds
+        )  # what is being written now was judged before the person was noted
     with closing(StatementStore(state(settings, "receiver.db"))) as store:
         if not store.exists():
             return done

@@ -27,14 +27,14 @@ from transforms.estimator import Parameters
 from transforms.identity import Identities, parse_attributes, parse_identities
 from transforms.seeds import seeds
 
-KEYS = ("person.key", "pages.key", "sessions.key", "receiver.key")
-
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
     from connectors.database import Where
     from connectors.lti.store import LtiStore
     from connectors.receiver.contents import Contents
+
+KEYS = ("person.key", "pages.key", "sessions.key", "receiver.key")  # that an installation makes for itself
 
 
 @contextmanager

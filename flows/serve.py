@@ -19,7 +19,7 @@ from connectors.receiver.store import StatementStore
 from connectors.receiver.turns import Turns
 from connectors.receiver.webhooks import Deliveries, GitHubWebhook
 from flows.metrics import serving
-from flows.opening import contents, erased, event_log, own_key, repairs, secret, state
+from flows.opening import contents, erased, event_log, own_key, repairs, secret, server, state
 from flows.pages import routes
 from flows.settings import Settings
 from schemas.errors import UnavailableError
@@ -79,7 +79,7 @@ def serve(settings: Settings, host: str, port: int, metrics_port: int | None, te
                 max_statements=chosen.max_statements,
                 body_seconds=chosen.body_seconds,
                 rate=rate,
-                counted=counted_shared(state(settings, _FILE), rate) if several else counted_alone(rate),
+                counted=counted_shared(server(settings), rate) if several else counted_alone(rate),
                 max_record_bytes=settings.event_log.max_record_bytes,
                 repairs=repairs(settings),
                 repaired_clients=chosen.repaired_clients,
@@ -113,7 +113,7 @@ def _intake(settings: Settings, log: EventLog, store: StatementStore, transactio
     return IntakeShared(
         log,
         store,
-        Turns(state(settings, _FILE), transactional_id, settings.receiver.turn_seconds),
+        Turns(server(settings), transactional_id, settings.receiver.turn_seconds),
         fence,
         erased(settings),
     )

@@ -119,7 +119,7 @@ class LtiStore:
 
     def platforms(self) -> list[Platform]:
         """All platforms."""
-        with self._database.reading() as connection:
+        with self._database.session() as connection:
             rows = connection.execute(_PLATFORMS.select().order_by("issuer", "client_id")).mappings().all()
         return [Platform(**{**row, "deployments": tuple(json.loads(row["deployments"]))}) for row in rows]
 
@@ -150,7 +150,7 @@ class LtiStore:
 
     def published_keys(self) -> list[Key]:
         """The keys that are published, newest first; one is made where there is none."""
-        with self._database.reading() as connection:
+        with self._database.session() as connection:
             rows = list(found(connection, sql("select kid, pem from keys order by made_at desc, kid")))
         return [Key(*row) for row in rows] or [self.add_key()]
 
@@ -161,7 +161,7 @@ class LtiStore:
             "select kid, pem from keys "
             "order by made_at <= :ready desc, case when made_at <= :ready then -made_at else made_at end"
         )
-        with self._database.reading() as connection:
+        with self._database.session() as connection:
             row = next(found(connection, query, {"ready": time.time() - _READY_SECONDS}))
         return Key(*row)
 
@@ -213,13 +213,13 @@ class LtiStore:
         )
         if not self._database.exists():
             return []
-        with self._database.reading() as connection:
+        with self._database.session() as connection:
             return [dict(row) for row in connection.execute(query, {"accounts": accounts}).mappings()]
 
     def context(self, issuer: str, client_id: str, context: str) -> Context | None:
         """A course that was launched from."""
         query = sql(f"select * from contexts where {_OF_CONTEXT}")  # noqa: S608
-        with self._database.reading() as connection:
+        with self._database.session() as connection:
             row = next(found(connection, query, {"issuer": issuer, "client_id": client_id, "context": context}), None)
         return Context(*row) if row else None
 
@@ -229,7 +229,7 @@ class LtiStore:
             "select sub, account from enrolments join accounts using (issuer, client_id, sub) "  # noqa: S608
             f"where {_OF_CONTEXT} order by sub, account"
         )
-        with self._database.reading() as connection:
+        with self._database.session() as connection:
             rows = list(found(connection, query, context._asdict()))
         return [(sub, [account for _, account in some]) for sub, some in groupby(rows, key=itemgetter(0))]
 
@@ -239,7 +239,7 @@ class LtiStore:
             "select distinct account from accounts join enrolments using (issuer, client_id, sub) "
             "join contexts using (issuer, client_id, context) where contexts.line_items_url <> ''"
         )
-        with self._database.reading() as connection:
+        with self._database.session() as connection:
             return [str(account) for (account,) in connection.execute(query)]
 
     def graded_in(self, accounts: list[str]) -> list[tuple[Context, str]]:
@@ -250,14 +250,14 @@ class LtiStore:
             "where contexts.line_items_url <> '' and accounts.account in :accounts",
             "accounts",
         )
-        with self._database.reading() as connection:
+        with self._database.session() as connection:
             rows = list(found(connection, query, {"accounts": accounts}))
         return [(Context(*row[:6]), str(row[6])) for row in rows]
 
     def line_item(self, context: Context, resource: str) -> str | None:
         """The address of a line item that is known."""
         query = sql(f"select url from line_items where {_OF_CONTEXT} and resource = :resource")  # noqa: S608
-        with self._database.reading() as connection:
+        with self._database.session() as connection:
             row = connection.execute(query, {**context._asdict(), "resource": resource}).fetchone()
         return str(row[0]) if row else None
 

@@ -53,7 +53,7 @@ class Clients:
     def all(self) -> list[Client]:
         """Every client, those revoked too."""
         query = sql("select name, scopes, created_at, revoked_at from clients order by name")
-        with self._database.reading() as connection:
+        with self._database.session() as connection:
             rows = list(found(connection, query))
         return [Client(name, frozenset(scopes.split()), created, revoked) for name, scopes, created, revoked in rows]
 
@@ -83,7 +83,7 @@ class Clients:
 
     def _standing(self, name: str) -> tuple[str, str] | None:
         query = sql("select secret_hash, scopes from clients where name = :name and revoked_at is null")
-        with self._database.reading() as connection:
+        with self._database.session() as connection:
             row = connection.execute(query, {"name": name}).fetchone()
         return (row[0], row[1]) if row else None
 

@@ -73,7 +73,7 @@ class SharedContents:
 
     def get(self, name: str) -> bytes | None:
         """See `Contents`."""
-        with self._database.reading() as connection:
+        with self._database.session() as connection:
             query = sql("select content from attachments where sha2 = :name")
             found: bytes | None = connection.execute(query, {"name": name}).scalar_one_or_none()
         return found

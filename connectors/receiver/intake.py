@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any
 
 from connectors.event_log import EventLog
-from connectors.receiver.judging import Submission, kept_of
+from connectors.receiver.judging import Given, Submission, given_of
 from connectors.receiver.store import StatementStore
 from schemas.errors import ProficioError
 from schemas.records import STATEMENTS
@@ -19,7 +19,7 @@ from schemas.xapi import Statement
 _FRESH = 10  # seconds that the failure of a write says something of the next
 _AT_ONCE = 2_000  # statements written together
 MARKED_EVERY = 200  # writes; what was written since is read from the log again after a crash
-Keep = Callable[[list[tuple[Statement, int, str]]], None]
+Keep = Callable[[list[Given]], None]
 
 
 class Intake(ABC):
@@ -98,7 +98,7 @@ def catch_up(log: EventLog, store: StatementStore, keep: Keep) -> dict[int, int]
         records = log.read(STATEMENTS, partition, max(begun.get(partition, 0), offsets.begin), offsets.end)
         of_receiver = (one for one in records if one.value and "received-by" in one.headers)
         while some := list(islice(of_receiver, _AT_ONCE)):
-            keep([kept_of(one) for one in some])
+            keep([given_of(one) for one in some])
     return {partition: offsets.end for partition, offsets in ends.items()}
 
 

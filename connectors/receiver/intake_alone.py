@@ -13,7 +13,7 @@ import orjson
 from connectors.erased import Erased
 from connectors.event_log import EventLog
 from connectors.receiver.intake import MARKED_EVERY, Intake, catch_up, ends_of
-from connectors.receiver.judging import Ready, Submission, judged
+from connectors.receiver.judging import Given, Ready, Submission, judged
 from connectors.receiver.store import StatementStore
 from schemas.errors import ProficioError
 from schemas.records import STATEMENTS
@@ -146,11 +146,11 @@ class IntakeAlone(Intake):
             ends |= each.ends
         ready = [one for each in written for one in each.statements]
         if ready:
-            self._add([(one.statement, one.stored, one.client) for one in ready], ends)
+            self._add([one.given() for one in ready], ends)
             for one in ready:
                 del self._unkept[one.statement["id"]]
 
-    def _add(self, kept: list[tuple[Statement, int, str]], ends: Mapping[int, int] | None = None) -> None:
+    def _add(self, kept: list[Given], ends: Mapping[int, int] | None = None) -> None:
         """Add to the store. A statement that meets a fault of ours is logged and left out: it stops no other, nor the next start.
 
         The event log has it; only reading it back here is lost.

@@ -9,8 +9,8 @@ from connectors.database import transaction
 from connectors.erased import Erased
 from connectors.event_log import EventLog
 from connectors.receiver.intake import MARKED_EVERY, Intake, catch_up, ends_of
-from connectors.receiver.judging import Submission, judged
-from connectors.receiver.store import Given, StatementStore, add, add_new, standing
+from connectors.receiver.judging import Given, Submission, judged
+from connectors.receiver.store import StatementStore, add, add_new, standing
 from connectors.receiver.turns import Turns, ended
 from schemas.records import STATEMENTS
 
@@ -66,8 +66,7 @@ class IntakeShared(Intake):
                 ends = ends_of(self._log) if self._writes % MARKED_EVERY == 0 else {}
             with transaction(session):
                 if found.ready:
-                    fresh = [(one.statement, one.stored, one.client) for one in found.ready]
-                    add_new(session, fresh, there.number, not there.are_meant)
+                    add_new(session, [one.given() for one in found.ready], there.number, there.are_meant)
                 if ends:
                     add(session, [], ends)
                 ended(session)

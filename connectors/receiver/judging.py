@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -35,6 +36,10 @@ class Submission:
         return (one["id"].lower() for one in self.statements if "id" in one)
 
 
+Given = tuple[Statement, int, str]
+"""What a store is given: a statement, when it is stored (µs since 1970), who sent it."""
+
+
 class Ready(NamedTuple):
     """A statement to be written: when it is stored (µs since 1970), who sent it, by which version of xAPI."""
 
@@ -47,6 +52,16 @@ class Ready(NamedTuple):
         """As it stands in the event log."""
         headers = {"source": self.client, "xapi-version": self.version, "received-by": "receiver"}
         return Record(key_of(self.statement), orjson.dumps(self.statement), headers)
+
+    def given(self) -> Given:
+        """As a store is given it."""
+        return self.statement, self.stored, self.client
+
+
+class _Fate(Enum):
+    """Why nothing of a statement is written."""
+
+    KNOWN, DROPPED = "known", "dropped"
 
 
 class Judged(NamedTuple):
@@ -75,27 +90,29 @@ def judged(together: list[Submission], known: Mapping[str, Statement], after: in
     register = register if register and register.renew() else None
     for each in together:
         try:
-            taken = list(_taken(each, seen, ready[-1].stored + 1 if ready else after, register))
+            taken = dict(_taken(each, seen, ready[-1].stored + 1 if ready else after, register))
         except ConflictError as conflict:
             answers.append((each.done, conflict))
             continue
-        new = [one for _, one in taken if one]
+        new = [one for one in taken.values() if isinstance(one, Ready)]
         ready += new
         seen |= {one.statement["id"]: one.statement for one in new}
-        answers.append((each.done, [statement_id for statement_id, _ in taken]))
+        if register and (dropped := sum(one is _Fate.DROPPED for one in taken.values())):
+            register.count(each.client, dropped)
+        answers.append((each.done, list(taken)))
     return Judged(ready, answers)
 
 
-def kept_of(record: StoredRecord) -> tuple[Statement, int, str]:
-    """A record of the receiver as the store keeps it."""
+def given_of(record: StoredRecord) -> Given:
+    """A record of the receiver as a store is given it."""
     statement: Statement = orjson.loads(record.value or b"")
     return statement, round(parse_timestamp(statement["stored"]).timestamp() * 1_000_000), record.headers["source"]
 
 
 def _taken(
     each: Submission, known: Mapping[str, Statement], after: int, register: Erased | None
-) -> Iterator[tuple[str, Ready | None]]:
-    """The id of each statement, with what is to be written of it: nothing where it is known."""
+) -> Iterator[tuple[str, "Ready | _Fate"]]:
+    """The id of each statement, with what is to be written of it, or why nothing is."""
     stored = after
     for given in each.statements:
         statement_id = given["id"].lower() if "id" in given else str(uuid4())
@@ -105,12 +122,11 @@ def _taken(
         as_before = {"timestamp": before["timestamp"]} if before else {}
         statement = completed({**as_before, **given}, statement_id, moment, each.authority, each.version)
         if before is None and register and register.holds(key_of(statement) or ""):
-            register.count(each.client, 1)
-            yield statement_id, None
+            yield statement_id, _Fate.DROPPED
         elif before is None:
             yield statement_id, Ready(statement, stored, each.client, each.version)
             stored += 1
         elif content_hash(statement) == content_hash(before):
-            yield statement_id, None
+            yield statement_id, _Fate.KNOWN
         else:
             raise ConflictError(f"the id {statement_id} belongs to another statement")

@@ -11,6 +11,7 @@ import orjson
 from sqlalchemy import BigInteger, Column, Connection, Index, Integer, LargeBinary, MetaData, Table, Text
 
 from connectors.database import Database, Where, found, insert_new, sql
+from connectors.receiver.judging import Given
 from schemas.xapi import VOIDED, Statement
 from transforms.statement_terms import terms
 
@@ -86,9 +87,6 @@ class Search:
     limit: int = 100
 
 
-Given = tuple[Statement, int, str]  # the moment of storing, µs since 1970; the client
-
-
 class StatementStore:
     """Statements by id and by search. One writer at a time, on a server too (`Turns`); readers see what was committed."""
 
@@ -103,18 +101,18 @@ class StatementStore:
 
     def newest(self) -> int:
         """When the last statement was stored, µs since 1970; 0 before the first."""
-        with self._database.reading() as connection:
+        with self._database.session() as connection:
             return int(connection.execute(sql("select coalesce(max(stored), 0) from statements")).scalar_one())
 
     def known(self, statement_ids: Iterable[str]) -> dict[str, bytes]:
         """The statements of these ids that are kept, voided or not."""
-        with self._database.reading() as connection:
+        with self._database.session() as connection:
             return _known(connection, list(statement_ids))
 
     def get(self, statement_id: str) -> Kept | None:
         """One statement, voided or not."""
         query = sql(f"select {_COLUMNS} from statements as s where id = :id")  # noqa: S608
-        with self._database.reading() as connection:
+        with self._database.session() as connection:
             row = connection.execute(query, {"id": statement_id}).fetchone()
         return _kept(row) if row else None
 
@@ -138,12 +136,12 @@ class StatementStore:
             f"select {_COLUMNS} from {' '.join(tables)} "  # noqa: S608 - only names from here
             f"where {' and '.join(conditions)} order by s.number {order} limit :limit"
         )
-        with self._database.reading() as connection:
+        with self._database.session() as connection:
             return [_kept(row) for row in connection.execute(sql(query), values)]
 
     def read_to(self) -> dict[int, int]:
         """For each partition of the event log, the offset up to which every statement of the receiver is here."""
-        with self._database.reading() as connection:
+        with self._database.session() as connection:
             return {row.partition: row.next_offset for row in connection.execute(_READ_TO.select())}
 
     def add(self, statements: Iterable[Given], read_to: Mapping[int, int] | None = None) -> None:
@@ -193,12 +191,12 @@ class StatementStore:
 
     def clients(self) -> list[str]:
         """Who sent statements that are kept."""
-        with self._database.reading() as connection:
+        with self._database.session() as connection:
             return [client for (client,) in found(connection, sql("select distinct client from statements"))]
 
     def names_any(self, words: Iterable[str]) -> set[str]:
         """Those of some words, such as hashes of attachments, that a statement's JSON holds."""
-        with self._database.reading() as connection:
+        with self._database.session() as connection:
             query = sql(f"select 1 from statements where {_HOLDS[connection.dialect.name]} limit 1")  # noqa: S608
             return {word for word in words if connection.execute(query, {"word": word.encode()}).fetchone()}
 
@@ -223,12 +221,12 @@ def add(connection: Connection, statements: Iterable[Given], read_to: Mapping[in
         connection.execute(query, [{"partition": one, "next_offset": end} for one, end in read_to.items()])
 
 
-def add_new(connection: Connection, fresh: Sequence[Given], before: int, alone: bool = False) -> None:
-    """Keep statements whose ids nobody knows, numbered after `before`. `alone`: none that is kept is about any of them."""
+def add_new(connection: Connection, fresh: Sequence[Given], before: int, are_meant: bool = True) -> None:
+    """Keep statements whose ids nobody knows, numbered after `before`. `are_meant`: one that is kept may be about one of them."""
     numbered = list(enumerate(fresh, before + 1))
     insert_new(connection, _STATEMENTS, [_row(number, *one) for number, one in numbered])
     its = [(_hash(term), number) for number, (statement, _, _) in numbered for term in terms(statement)]
-    if not alone or any(map(_target, (statement for statement, _, _ in fresh))):
+    if are_meant or any(map(_target, (statement for statement, _, _ in fresh))):
         connection.execute(sql(_VOID), {"before": before})
         # A statement is found by the terms of the one that it is about too, and so on (xAPI-Communication 2.1.3).
         for number, about in found(connection, sql(_CHAINS), {"before": before}):

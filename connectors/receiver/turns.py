@@ -30,7 +30,7 @@ where locktype = 'advisory' and granted and objid = :lock and datname = current_
 class Turns:
     """Turns at writing, for a process with a transactional id of its own (Kafka, KIP-98)."""
 
-    def __init__(self, where: Where, transactional_id: str, patience: float = 15) -> None:
+    def __init__(self, where: Where, transactional_id: str, patience: float) -> None:
         self._database, self._patience = Database(where, TABLES), patience
         self.transactional_id = transactional_id
 
@@ -44,7 +44,7 @@ class Turns:
         """
         # From the note on a reader sees that somebody writes: what is stored later is newer than what it calls consistent.
         note = sql(f"insert into writing values (1, :own, {_NOW}) on conflict do nothing returning 1")  # noqa: S608
-        with self._taken() as session:
+        with _taken(self._database, self._patience) as session:
             if not list(found(session, note, {"own": self.transactional_id})):
                 [(doubt,)] = found(session, sql("select transactional_id from writing"))
                 recover(doubt, session)
@@ -55,35 +55,14 @@ class Turns:
         """The moment (µs since 1970) up to which nobody writes any more, and everything can be read."""
         # The moment of the query is before the one that it sees.
         query = sql(f"select coalesce((select since from writing), {_NOW.replace('clock', 'statement')})")  # noqa: S608
-        with self._database.reading() as connection:
+        with self._database.session() as connection:
             return int(connection.execute(query).scalar_one()) - 1
 
-    def passed(self) -> None:
-        """Wait until whoever has the turn now has given it back."""
-        with self._taken():
-            pass
 
-    @contextmanager
-    def _taken(self) -> Iterator[Connection]:
-        with self._database.session() as session:
-            session.execute(sql(f"set lock_timeout = '{self._patience:g}s'"))
-            while not self._locked(session):
-                session.execute(sql(_END_IDLE), {"lock": _LOCK, "patience": self._patience})
-            try:
-                yield session
-            finally:
-                if not session.invalidated:
-                    session.execute(sql("select pg_advisory_unlock(:lock)"), {"lock": _LOCK})
-
-    @staticmethod
-    def _locked(session: Connection) -> bool:
-        try:
-            session.execute(sql("select pg_advisory_lock(:lock)"), {"lock": _LOCK})
-        except OperationalError as error:
-            if getattr(error.orig, "sqlstate", "") == "55P03":  # lock_not_available
-                return False
-            raise
-        return True
+def passed(where: Where, patience: float) -> None:
+    """Wait until whoever has the turn now has given it back."""
+    with _taken(Database(where, TABLES), patience):
+        pass
 
 
 def ended(session: Connection) -> None:
@@ -92,3 +71,28 @@ def ended(session: Connection) -> None:
     Not flushed at once: where a power cut takes this, it leaves the doubt, which was.
     """
     session.execute(sql("delete from writing where set_config('synchronous_commit', 'off', true) = 'off'"))
+
+
+@contextmanager
+def _taken(database: Database, patience: float) -> Iterator[Connection]:
+    with database.session() as session:
+        session.execute(sql(f"set lock_timeout = '{patience:g}s'"))
+        while not _locked(session):
+            session.execute(sql(_END_IDLE), {"lock": _LOCK, "patience": patience})
+        try:
+            yield session
+        finally:
+            if not session.invalidated:
+                session.execute(
+                    sql("select pg_advisory_unlock(:lock), set_config('lock_timeout', '0', false)"), {"lock": _LOCK}
+                )
+
+
+def _locked(session: Connection) -> bool:
+    try:
+        session.execute(sql("select pg_advisory_lock(:lock)"), {"lock": _LOCK})
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", "") == "55P03":  # lock_not_available
+            return False
+        raise
+    return True

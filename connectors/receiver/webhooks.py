@@ -33,7 +33,7 @@ class Deliveries:
     def seen(self, *what: str) -> bool:
         """Whether one of these was noted."""
         query = sql("select 1 from deliveries where what in :what limit 1", "what")
-        with self._database.reading() as connection:
+        with self._database.session() as connection:
             return connection.execute(query, {"what": what}).fetchone() is not None
 
     def note(self, *what: str) -> None:

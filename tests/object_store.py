@@ -38,7 +38,7 @@ class ObjectStore:
                 [sys.executable, "-m", "tests.object_store", *map(str, [self.port, self._log, faults, seed, int(careless)])],
                 stdout=log, stderr=log, cwd=Path(__file__).parents[1],
             )  # fmt: skip
-        ends = time.monotonic() + 60
+        ends = time.monotonic() + 240
         while True:
             try:
                 httpx.put(f"{self.url}/{BUCKET}", timeout=5).raise_for_status()

@@ -28,7 +28,7 @@ class OpenEdx:
             self._process = subprocess.Popen(
                 [python, Path(__file__).with_name("open_edx_server.py"), tool, str(port)], stdout=log, stderr=log
             )
-        ends = time.monotonic() + 60
+        ends = time.monotonic() + 240
         while not self._answers():
             assert self._process.poll() is None and time.monotonic() < ends, (folder / "edx.log").read_text()
             time.sleep(0.1)

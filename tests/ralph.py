@@ -50,7 +50,7 @@ class Ralph:
             self._process = subprocess.Popen(
                 [python, "-c", _SERVE, str(self.port)], env=environment, cwd=folder, stdout=log, stderr=log
             )
-        ends = time.monotonic() + 60
+        ends = time.monotonic() + 240
         while not self._answers():
             assert self._process.poll() is None and time.monotonic() < ends, (folder / "log").read_text()
             time.sleep(0.1)

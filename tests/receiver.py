@@ -58,7 +58,7 @@ class Server:
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> str:
         self.process.send_signal(how)
-        told = self.process.communicate(timeout=30)[0]
+        told = self.process.communicate(timeout=120)[0]
         return str(told)
 
 

@@ -122,7 +122,7 @@ def disturb(servers: list[Server], chance: random.Random, senders: Senders) -> s
     try:
         time.sleep(TURN_SECONDS + 0.5)
         before = len(senders.by)
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while len(senders.by) == before:
             assert time.monotonic() < until, "nobody is answered while one receiver stands still"
             time.sleep(0.1)

@@ -101,8 +101,8 @@ class Cluster:
             return {}
 
     def _until(self, holds: Callable[[], bool]) -> None:
-        ends = time.monotonic() + 60
+        ends = time.monotonic() + 240
         while not holds():
             if time.monotonic() > ends:
-                raise TimeoutError("the Spark cluster did not start within 60 s")
+                raise TimeoutError("the Spark cluster did not start within 240 s")
             time.sleep(0.2)

@@ -82,7 +82,7 @@ def test_the_first_pull_brings_all_the_second_nothing_and_a_kill_loses_nothing(t
     )  # fmt: skip
     cursor = home.settings.home / "cursors" / "lrs.json"
     pulling = home.start("pull", "lrs")
-    ends = time.monotonic() + 60
+    ends = time.monotonic() + 240
     while not cursor.exists() and time.monotonic() < ends:
         time.sleep(0.02)
     pulling.send_signal(signal.SIGKILL)

@@ -10,6 +10,7 @@ from tests.disk import CAN_MOUNT
 from tests.end_to_end.soak import soak
 
 
+@pytest.mark.slow
 @pytest.mark.kafka
 def test_faults_lose_and_double_nothing_and_each_is_told_of(kafka_can_run: None, tmp_path: Path) -> None:
     missing = [one for one in ("prometheus", "cc") if shutil.which(one) is None]

@@ -182,11 +182,11 @@ def test_members_share_the_partitions_and_take_over_what_one_leaves(broker: Brok
     name = f"shared-{uuid4()}"
     log.create([Topic(name, 4)])
     with log.member(name, name, 6) as one:
-        until(lambda: len(one()) == 4, 30)
+        until(lambda: len(one()) == 4, 120)
         with log.member(name, name, 6) as other:
-            until(lambda: (len(one()), len(other())) == (2, 2), 30)
+            until(lambda: (len(one()), len(other())) == (2, 2), 120)
             assert one() | other() == {0, 1, 2, 3}
-        until(lambda: len(one()) == 4, 30)
+        until(lambda: len(one()) == 4, 120)
     log.close()
 
 

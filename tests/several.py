@@ -18,6 +18,7 @@ from flows.settings import Settings
 from flows.settings_file import load
 from schemas.records import STATEMENTS
 from tests.broker import Broker
+from tests.processes import standing_still
 from tests.receiver import Server, statement
 
 TURN_SECONDS = 2
@@ -40,6 +41,11 @@ class Cluster:
         """One more receiver, with more settings of it."""
         secrets = self.servers[0].secrets if name != "1" else None
         return Server(self.folder / name, settings=self.toml + more, secrets=secrets)
+
+    @property
+    def postgres(self) -> int:
+        """The server's first process."""
+        return int((self.folder / "postgres" / "postmaster.pid").read_text().split()[0])
 
     @property
     def settings(self) -> Settings:
@@ -118,14 +124,11 @@ def disturb(servers: list[Server], chance: random.Random, senders: Senders) -> s
         one.stop(signal.SIGKILL)
         one.start()
         return "killed"
-    one.process.send_signal(signal.SIGSTOP)
-    try:
+    with standing_still(one.process.pid):
         time.sleep(TURN_SECONDS + 0.5)
         before = len(senders.by)
         until = time.monotonic() + 120
         while len(senders.by) == before:
             assert time.monotonic() < until, "nobody is answered while one receiver stands still"
             time.sleep(0.1)
-    finally:
-        one.process.send_signal(signal.SIGCONT)
     return "paused"

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from hashlib import sha256
 from secrets import token_urlsafe
@@ -29,7 +29,7 @@ from connectors.pages.sessions import Session
 from schemas.errors import ProficioError
 from transforms.languages import N_
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+Endpoint = Callable[[Request, Mapping[str, str]], Response]  # given: the parameters of the request
 
 
 def routes(tool: Tool) -> list[Route]:
@@ -48,10 +48,12 @@ def routes(tool: Tool) -> list[Route]:
     ]
 
 
-def _told_plainly(tool: Tool, endpoint: Endpoint) -> Endpoint:
-    async def told(request: Request) -> Response:
+def _told_plainly(tool: Tool, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+    """In a thread, for an endpoint asks the store and the platform."""
+
+    def told(request: Request, given: Mapping[str, str]) -> Response:
         try:
-            return await endpoint(request)
+            return endpoint(request, given)
         except LaunchRefused as refusal:
             status, reason, advice = 400, refusal.reason, refusal.advice
         except ProficioError as error:
@@ -59,11 +61,13 @@ def _told_plainly(tool: Tool, endpoint: Endpoint) -> Endpoint:
         language = language_for(request)
         return page("refused.html.j2", language, frames(tool), status, at=tool.url, reason=reason, advice=advice)
 
-    return told
+    async def answer(request: Request) -> Response:
+        return await asyncio.to_thread(told, request, await form_of(request))
+
+    return answer
 
 
-async def _login(tool: Tool, request: Request) -> Response:
-    given = await form_of(request)
+def _login(tool: Tool, request: Request, given: Mapping[str, str]) -> Response:
     platform = tool.store.find(given.get("iss", ""), given.get("client_id"))
     if platform is None:
         raise LaunchRefused(N_("This platform is not registered here."), ADMINISTRATOR)
@@ -95,8 +99,7 @@ async def _login(tool: Tool, request: Request) -> Response:
     return answer
 
 
-async def _launched(tool: Tool, keys: KeySets, request: Request) -> Response:
-    given = await form_of(request)
+def _launched(tool: Tool, keys: KeySets, request: Request, given: Mapping[str, str]) -> Response:
     if "error" in given:
         raise LaunchRefused(N_("The platform did not sign you in."), AGAIN)
     state = _state(tool, given.get("state", ""))
@@ -115,8 +118,7 @@ async def _launched(tool: Tool, keys: KeySets, request: Request) -> Response:
             N_("Open the link in a new window, or let your browser keep cookies here."),
         )
     token = given.get("id_token", "")
-    keyset = await asyncio.to_thread(keys.of, platform, _kid(token))
-    found = launches.validated(token, platform, keyset, state["nonce"], state["target"])
+    found = launches.validated(token, platform, keys.of(platform, _kid(token)), state["nonce"], state["target"])
     if not tool.store.take_nonce(state["nonce"], time.time() + 2 * STATE_SECONDS):
         raise LaunchRefused(N_("This message was used before."), AGAIN)
     if found.deep_linking is not None:
@@ -124,13 +126,12 @@ async def _launched(tool: Tool, keys: KeySets, request: Request) -> Response:
     return RedirectResponse(_opened(tool, found, request), 303, {"Cache-Control": "no-store"})
 
 
-async def _key_set(tool: Tool, _: Request) -> Response:
+def _key_set(tool: Tool, _request: Request, _given: Mapping[str, str]) -> Response:
     published = [_public(kid, pem) for kid, pem in tool.store.published_keys()]
     return JSONResponse({"keys": published}, headers={"Cache-Control": "public, max-age=3600"})
 
 
-async def _registered(tool: Tool, request: Request) -> Response:
-    given = dict(request.query_params)
+def _registered(tool: Tool, request: Request, given: Mapping[str, str]) -> Response:
     if not tool.store.take_invitation(given.get("invitation", "")):
         raise LaunchRefused(
             N_("This address for registering was used before, or is older than a day."),
@@ -139,9 +140,7 @@ async def _registered(tool: Tool, request: Request) -> Response:
     wanted = Registration(tool.url, tool.title)
     remote = Api("", pace=tool.pace)
     try:
-        platform = await asyncio.to_thread(
-            register, remote, wanted, given.get("openid_configuration", ""), given.get("registration_token", "")
-        )
+        platform = register(remote, wanted, given.get("openid_configuration", ""), given.get("registration_token", ""))
     finally:
         remote.close()
     tool.store.register(platform)

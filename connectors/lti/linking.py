@@ -1,6 +1,7 @@
 """Deep linking (1EdTech LTI Deep Linking 2.0): those who teach choose what a link of theirs opens."""
 
 import time
+from collections.abc import Mapping
 from secrets import token_urlsafe
 from typing import Any
 
@@ -11,7 +12,6 @@ from starlette.responses import Response
 from connectors.lti.launch import ADMINISTRATOR, AGAIN, CLAIM, Launch, LaunchRefused
 from connectors.lti.store import Platform
 from connectors.lti.tool import ALGORITHM, AUDIENCE, STATE_SECONDS, Tool, frames
-from connectors.pages.forms import form_of
 from connectors.pages.rendering import language_for, page
 from transforms.languages import N_
 
@@ -34,9 +34,8 @@ def choose(tool: Tool, request: Request, found: Launch) -> Response:
     )  # fmt: skip
 
 
-async def linked(tool: Tool, request: Request) -> Response:
+def linked(tool: Tool, request: Request, given: Mapping[str, str]) -> Response:
     """What was chosen, as a page that sends it to the platform."""
-    given = await form_of(request)
     try:
         asked = jwt.decode(given.get("request", ""), tool.key, [ALGORITHM], audience=f"{AUDIENCE}-linking")
     except jwt.PyJWTError:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from connectors.http import Pace
 from connectors.lti.store import LtiStore
 from connectors.pages.sessions import Sessions
+from schemas.errors import UnavailableError
 
 ALGORITHM, AUDIENCE = "HS256", "proficio-lti-state"  # of what the tool signs for itself
 STATE_SECONDS = 600
@@ -33,6 +34,9 @@ class Tool:
 
 
 def frames(tool: Tool) -> list[str]:
-    """The addresses of platforms, which may show pages in a frame."""
-    platforms = tool.store.platforms()
+    """The addresses of platforms, which may show pages in a frame. None while the store does not answer: the page says so."""
+    try:
+        platforms = tool.store.platforms()
+    except UnavailableError:
+        return []
     return [url for one in platforms for url in (one.issuer, one.auth_url)]

@@ -39,19 +39,21 @@ def routes(pages: Pages) -> list[Route]:
 
 
 def _of_a_session(pages: Pages, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
-    async def answer(request: Request) -> Response:
-        given = {**await form_of(request), **request.path_params}
+    def answer(request: Request, given: dict[str, str]) -> Response:
         token = given.get("session", "")
         session = pages.sessions.read(token)
         if session is None:
             return _without_session(pages, request)
         asked = Asked(pages, session, token, language_for(request, session.language), given)
         try:
-            return await asyncio.to_thread(endpoint, asked)
+            return endpoint(asked)
         except ProficioError as error:
             return _refused(pages, request, 503, str(error), N_("Try again later."))
 
-    return answer
+    async def answered(request: Request) -> Response:
+        return await asyncio.to_thread(answer, request, {**await form_of(request), **request.path_params})
+
+    return answered
 
 
 def _without_session(pages: Pages, request: Request) -> Response:

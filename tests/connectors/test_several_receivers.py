@@ -15,6 +15,7 @@ from connectors.lti.store import LtiStore
 from connectors.receiver.rates import counted_shared, parsed
 from flows.opening import own_key, state
 from flows.settings_file import load
+from tests.processes import standing_still
 from tests.receiver import Server, multipart, statement
 from tests.several import Cluster, Senders, cluster, disturb
 
@@ -112,6 +113,20 @@ def test_a_rate_is_counted_across_receivers_and_a_nonce_taken_once(receivers: Cl
     with ThreadPoolExecutor(8) as pool:
         taken = list(pool.map(lambda _: store.take_nonce("nonce", time.time() + 60), range(16)))
     assert sum(taken) == 1
+
+
+def test_while_the_server_stands_still_a_receiver_answers_what_does_not_ask_it(receivers: Cluster) -> None:
+    one = receivers.another("tool", '[pages]\nurl = "https://tool.example.org"\n')
+    with ThreadPoolExecutor(2) as pool:
+        with standing_still(receivers.postgres):
+            asked = [
+                pool.submit(httpx.get, f"{one.address}/lti/{path}", timeout=120) for path in ("jwks", "login?iss=x")
+            ]
+            time.sleep(1)
+            assert httpx.get(f"{one.address}/health", timeout=20).status_code == 200
+            assert not any(each.done() for each in asked)
+        assert [each.result().status_code for each in asked] == [200, 400]
+    assert "Traceback" not in one.stop()
 
 
 def test_what_was_answered_is_there_once_though_receivers_are_killed_and_stand_still(receivers: Cluster) -> None:

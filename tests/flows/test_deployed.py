@@ -25,6 +25,7 @@ from flows.opening import event_log
 from flows.settings import Settings
 from schemas.records import STATEMENTS, Record
 from tests.home import GOOD, Home
+from tests.processes import descendants
 
 ROOT = Path(__file__).parents[2]
 PREFECT = ROOT / "infra" / "prefect"
@@ -305,12 +306,6 @@ def _job(deployment: dict[str, Any], url: str) -> dict[str, Any]:
     for name in ("parallelism", "completions"):  # Prefect asks for them where Kubernetes has none, and passes over them
         del job["spec"]["template"]["spec"][name]
     return job
-
-
-def descendants(process: int) -> list[int]:
-    """The processes that a process started, and those that they did."""
-    found = [int(one) for path in Path(f"/proc/{process}/task").glob("*/children") for one in path.read_text().split()]
-    return found + [one for child in found for one in descendants(child)]
 
 
 def task_runs(api: httpx.Client) -> dict[str, str]:

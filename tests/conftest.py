@@ -16,6 +16,8 @@ from playwright.sync_api import Browser, sync_playwright
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+# A data folder keeps what Numba compiled; compiled once for the data folders of all tests.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parent.parent / ".proficio" / "compiled"))
 
 from flows.settings import Settings
 from tests.broker import Broker, can_run

@@ -19,7 +19,7 @@ from tests.lti import Platform
 from tests.moodle import TOKEN, Moodle
 from tests.pages import ACTIVITY, Served
 
-_ROUNDS = 12
+_ROUNDS = 5
 _MOST_SECONDS = 60
 _SINKS = """
 [[sinks.moodle]]
@@ -117,6 +117,6 @@ def test_what_is_done_in_the_lms_comes_back_as_rating_message_and_grade(tmp_path
         moodle.close()
     ordered = sorted(times[1:])
     print(
-        f"from statement to rating, message and grade: median {ordered[len(ordered) // 2]:.1f} s, p95 {ordered[-1]:.1f} s"
+        f"from statement to rating, message and grade: median {ordered[len(ordered) // 2]:.1f} s, longest {ordered[-1]:.1f} s"
     )
     assert ordered[-1] < _MOST_SECONDS

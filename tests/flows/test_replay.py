@@ -107,7 +107,7 @@ def test_an_older_lake_is_migrated_before_it_is_landed_into(home: Home) -> None:
 
 def test_killed_between_files_a_replay_begins_again(home: Home) -> None:
     settings = home.settings
-    for part in range(12):
+    for part in range(6):
         put(settings, [orjson.dumps({**GOOD, "object": {"id": f"https://e.org/{part}-{n}"}}) for n in range(300)])
         land(settings)
     before = rows(settings)

@@ -95,14 +95,13 @@ def erase(settings: Settings, person: Person) -> Erasure:
         done = _from_receiver(settings, search, person, done)
         consents.forget(state(settings, "consents.db"), person.accounts)
         lti_store(settings).forget(list(person.accounts))
-        levels, told = _from_feedback(settings, log, person)
         mirrors = traces.mirrors_naming(settings.home / "mirrors", words)
         for mirror in mirrors:
             rmtree(mirror)
         made_anew(settings, log, person.accounts, [person.key])
-        more, again = _from_feedback(
-            settings, log, person
-        )  # what a stream told in between, from what was still published
+        # Once the marts are without them: a stream beside would else take what they still hold for new, and tell it.
+        told = patiently(lambda: forgetting.forget_in_ledger(settings.ledger, [person.key]), PATIENCE)
+        done = replace(done, levels=_from_levels(log, person.key), told=tuple(one for one in told if one != LEVELS))
     cleared = traces.clear(_loose_files(settings), words, ERASED)  # last: dbt notes the command that it was run by
     with warehouse.alone(settings.warehouse, PATIENCE):
         naming = patiently(lambda: traces.found(settings.home, words), PATIENCE)
@@ -111,8 +110,7 @@ def erase(settings: Settings, person: Person) -> Erasure:
         *_left_in_store(settings, search),
         *_left_on_server(settings, words),
     )
-    sinks = tuple(sorted({*told, *again} - {LEVELS}))
-    done = replace(done, levels=levels + more, told=sinks, files=len(cleared), mirrors=len(mirrors), left=left)
+    done = replace(done, files=len(cleared), mirrors=len(mirrors), left=left)
     digest = erased(settings).digest_of(person.accounts[0])
     audit.note(settings.home / "audit.jsonl", "erase", person=digest, statements=done.statements, left=list(left))
     return done
@@ -192,12 +190,6 @@ def _as_it_was(record: StoredRecord) -> Record:
     """A dead letter to be written again, refused when it was."""
     moment = record.headers.get(REJECTED_AT, str(record.timestamp))
     return Record(record.key, record.value, {**record.headers, REJECTED_AT: moment})
-
-
-def _from_feedback(settings: Settings, log: EventLog, person: Person) -> tuple[int, list[str]]:
-    """Take the person out of the ledger, then out of the topic of levels: of how many, and the sinks that were told of them."""
-    told = patiently(lambda: forgetting.forget_in_ledger(settings.ledger, [person.key]), PATIENCE)
-    return _from_levels(log, person.key), told
 
 
 def _from_levels(log: EventLog, person: str) -> int:

@@ -35,6 +35,11 @@ class Broker:
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What tells a command that the event log is here."""
+        return {"PROFICIO_EVENT_LOG__KIND": "kafka", "PROFICIO_EVENT_LOG__BOOTSTRAP_SERVERS": self.address}
+
     def start(self) -> None:
         """One broker starts at a time, for the first one fetches the jars of all."""
         with _STARTING.open("w") as lock, (self.folder / "broker.log").open("ab") as log:

@@ -1,8 +1,7 @@
 """The tool's routes under /lti/: login (OIDC third-party initiated), launch, keys, dynamic registration, deep linking."""
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from hashlib import sha256
 from secrets import token_urlsafe
@@ -23,13 +22,13 @@ from connectors.lti.registration import Registration, register
 from connectors.lti.services import KeySets
 from connectors.lti.store import Context, Platform
 from connectors.lti.tool import ALGORITHM, AUDIENCE, STATE_SECONDS, Tool, frames
-from connectors.pages.forms import form_of
+from connectors.pages.forms import given_to
 from connectors.pages.rendering import language_for, page
 from connectors.pages.sessions import Session
 from schemas.errors import ProficioError
 from transforms.languages import N_
 
-Endpoint = Callable[[Request, Mapping[str, str]], Response]  # given: the parameters of the request
+Endpoint = Callable[[Request, Mapping[str, str]], Response]  # by a request and its parameters
 
 
 def routes(tool: Tool) -> list[Route]:
@@ -43,14 +42,12 @@ def routes(tool: Tool) -> list[Route]:
         ("register", partial(_registered, tool), "GET"),
     ]
     return [
-        Route(f"/lti/{path}", _told_plainly(tool, endpoint), methods=methods.split())
+        Route(f"/lti/{path}", given_to(_told_plainly(tool, endpoint)), methods=methods.split())
         for path, endpoint, methods in endpoints
     ]
 
 
-def _told_plainly(tool: Tool, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
-    """In a thread, for an endpoint asks the store and the platform."""
-
+def _told_plainly(tool: Tool, endpoint: Endpoint) -> Endpoint:
     def told(request: Request, given: Mapping[str, str]) -> Response:
         try:
             return endpoint(request, given)
@@ -61,10 +58,7 @@ def _told_plainly(tool: Tool, endpoint: Endpoint) -> Callable[[Request], Awaitab
         language = language_for(request)
         return page("refused.html.j2", language, frames(tool), status, at=tool.url, reason=reason, advice=advice)
 
-    async def answer(request: Request) -> Response:
-        return await asyncio.to_thread(told, request, await form_of(request))
-
-    return answer
+    return told
 
 
 def _login(tool: Tool, request: Request, given: Mapping[str, str]) -> Response:

@@ -1,7 +1,6 @@
 """The routes of pages. Each page is of the session's person or of the session's course: no address names another."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from importlib.resources import files
 
 from starlette.requests import Request
@@ -10,7 +9,7 @@ from starlette.routing import Route
 
 from connectors.pages import course, learner
 from connectors.pages.asking import Asked, Pages
-from connectors.pages.forms import form_of
+from connectors.pages.forms import given_to
 from connectors.pages.rendering import STYLE, language_for, page
 from schemas.errors import ProficioError
 from transforms.languages import N_
@@ -31,14 +30,17 @@ def routes(pages: Pages) -> list[Route]:
         ("/course", course.course, "GET"),
     ]
     return [
-        *(Route(path, _of_a_session(pages, endpoint), methods=[method]) for path, endpoint, method in endpoints),
+        *(
+            Route(path, given_to(_of_a_session(pages, endpoint)), methods=[method])
+            for path, endpoint, method in endpoints
+        ),
         Route("/levels/{competency}", lambda request: _without_session(pages, request), methods=["GET"]),
         Route("/pages/page.css", lambda _: _static(STYLE, "text/css"), methods=["GET"]),
         Route("/pages/lti.js", lambda _: _static(_SCRIPT, "text/javascript"), methods=["GET"]),
     ]
 
 
-def _of_a_session(pages: Pages, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+def _of_a_session(pages: Pages, endpoint: Endpoint) -> Callable[[Request, dict[str, str]], Response]:
     def answer(request: Request, given: dict[str, str]) -> Response:
         token = given.get("session", "")
         session = pages.sessions.read(token)
@@ -50,10 +52,7 @@ def _of_a_session(pages: Pages, endpoint: Endpoint) -> Callable[[Request], Await
         except ProficioError as error:
             return _refused(pages, request, 503, str(error), N_("Try again later."))
 
-    async def answered(request: Request) -> Response:
-        return await asyncio.to_thread(answer, request, {**await form_of(request), **request.path_params})
-
-    return answered
+    return answer
 
 
 def _without_session(pages: Pages, request: Request) -> Response:

@@ -1,12 +1,19 @@
 """What the LTI tool does beside launches: links, registration, keys, grades; and all of it with a platform that others wrote."""
 
+import asyncio
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import jwt
 import pytest
+from sqlalchemy import make_url
+from starlette.applications import Starlette
 
+from connectors.lti.app import routes
+from connectors.lti.store import LtiStore
+from connectors.lti.tool import Tool
+from connectors.pages.sessions import Sessions
 from tests.lti import CLAIM, Platform, new_browser
 from tests.open_edx import OpenEdx
 from tests.pages import Served
@@ -62,6 +69,21 @@ def test_a_platform_registers_itself_once(served: Served) -> None:
         assert new.launch(browser).status_code == 200
     assert "client-3" in served.home("lti", "list")
     new.close()
+
+
+def test_a_store_that_does_not_answer_is_told_on_a_page() -> None:
+    store = LtiStore(make_url("postgresql+psycopg://nobody@127.0.0.1:9/nothing"))
+    tool = Tool("https://tool.example.org", "proficio", store, Sessions("k" * 32), "k" * 32, lambda _: ("", ""))
+    app = httpx.ASGITransport(Starlette(routes=routes(tool)), raise_app_exceptions=False)
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=app, base_url=tool.url) as browser:
+            return await browser.get("/lti/login?iss=x")
+
+    answer = asyncio.run(ask())
+    assert answer.status_code == 502
+    assert "PostgreSQL at state.url cannot be used" in answer.text
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
 
 
 def test_keys_rotate_without_a_gap(served: Served) -> None:

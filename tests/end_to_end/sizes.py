@@ -69,7 +69,7 @@ def _opened(log: str, folder: Path) -> Iterator[dict[str, str]]:
         settings = Settings(home=folder, event_log=EventLogSettings(kind="kafka", bootstrap_servers=broker.address))
         with event_log(settings) as made:
             made.create(topics(settings))
-        yield {"PROFICIO_EVENT_LOG__KIND": "kafka", "PROFICIO_EVENT_LOG__BOOTSTRAP_SERVERS": broker.address}
+        yield broker.environment
     finally:
         broker.kill()
         shutil.rmtree(folder / "kafka")

@@ -81,16 +81,12 @@ def test_what_is_done_in_the_lms_comes_back_as_rating_message_and_grade(tmp_path
         opened.create(topics(settings))
     moodle = Moodle(["data-literacy"])
     (tmp_path / "token").write_text(TOKEN)
-    served = Served(
-        tmp_path, _SINKS.format(url=moodle.url), run=False,
-        PROFICIO_EVENT_LOG__KIND="kafka", PROFICIO_EVENT_LOG__BOOTSTRAP_SERVERS=broker.address,
-    )  # fmt: skip
+    served = Served(tmp_path, _SINKS.format(url=moodle.url), run=False, **broker.environment)
     people = [f"p{number}" for number in range(_ROUNDS)]
     for who in people:
         moodle.enrol(who)
         launched(served.platform, who)
-    log = {"PROFICIO_EVENT_LOG__KIND": "kafka", "PROFICIO_EVENT_LOG__BOOTSTRAP_SERVERS": broker.address}
-    stream = served.home.start("stream", **log)
+    stream = served.home.start("stream", **broker.environment)
     times = []
     try:
         for turn, who in enumerate(["warming-up", *people]):

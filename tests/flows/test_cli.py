@@ -192,7 +192,7 @@ def test_a_broker_that_is_down_and_a_person_nobody_knows(home: Home) -> None:
 
 @pytest.mark.kafka
 def test_a_missing_topic_is_told(home: Home, broker: Broker) -> None:
-    kafka = {"PROFICIO_EVENT_LOG__KIND": "kafka", "PROFICIO_EVENT_LOG__BOOTSTRAP_SERVERS": broker.address}
+    kafka = broker.environment
     admin = KafkaAdminClient(bootstrap_servers=broker.address)
     there = {STATEMENTS, REJECTED, LEVELS} & set(admin.list_topics())
     if there:  # from a test before this one

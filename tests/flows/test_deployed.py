@@ -239,10 +239,9 @@ def test_deployments_run_on_a_real_server_and_worker(prefect_server: dict[str, s
         }
         assert len(tests) > 150  # each of dbt's tests of marts is a task run of its own
         steps = {"land", "expire", "estimate", "daily", "quality", "publish", "feedback"}
-        ran: dict[str, str] = {}
 
         def told_of_all() -> bool:  # what a run tells of its tasks comes to the server some time later
-            ran.update(task_runs(api))
+            ran = task_runs(api)
             return steps <= ran.keys() and all(ran.get(name) == "COMPLETED" for name in tests)
 
         wait_until(told_of_all, 300)

@@ -11,8 +11,10 @@ import orjson
 import pytest
 
 from connectors.ledger import Ledger
+from flows import erasing
 from flows.feedback import Told, due, feedback, refused
 from flows.opening import event_log
+from flows.persons import person_of
 from flows.publish import publish_live
 from flows.settings import Settings
 from flows.sink_settings import SinksSettings, WebhookSettings
@@ -136,25 +138,23 @@ class Listener:
 SECRET = "a secret of a webhook"
 
 
-def test_a_webhook_hears_each_change_signed_and_once(pipeline: Pipeline, tmp_path: Path) -> None:
+def listening(to: Listener, settings: Settings, name: str, patience: float = 30) -> Settings:
+    """The settings with a webhook to a listener."""
+    secret = settings.home / "secret"
+    secret.write_text(SECRET)
+    hook = WebhookSettings(
+        name=name, url=to.url, secret_file=secret, patience_seconds=patience, policy={"consent": "assumed"}
+    )
+    return settings.model_copy(update={"sinks": SinksSettings(webhook=(hook,))})
+
+
+def test_a_webhook_hears_each_change_signed_and_once(pipeline: Pipeline) -> None:
     listener = Listener()
-    (tmp_path / "secret").write_text(SECRET)
-
-    def listening(name: str, patience: float = 30) -> Settings:
-        hook = WebhookSettings(
-            name=name,
-            url=listener.url,
-            secret_file=tmp_path / "secret",
-            patience_seconds=patience,
-            policy={"consent": "assumed"},
-        )
-        return pipeline.settings.model_copy(update={"sinks": SinksSettings(webhook=(hook,))})
-
     take(
         pipeline,
         [answered(5000 + 10 * p + n, 80 + p, "ethics-bias", 2, 1, n, activity=n) for p in range(4) for n in range(6)],
     )
-    hr = listening("hr")
+    hr = listening(listener, pipeline.settings, "hr")
     listener.refuse = [(503, {"Retry-After": "0"}, b""), (204, {}, b""), (400, {}, b"not this one")]
     [_, told_now] = feedback(hr)
     expected = told_now.told + told_now.refused
@@ -171,7 +171,7 @@ def test_a_webhook_hears_each_change_signed_and_once(pipeline: Pipeline, tmp_pat
     assert feedback(hr)[1] == Told("hr", waiting={"refused before": 1})  # neither what it heard nor what it refused
     assert listener.events == []
     # One that does not answer stops no other, and hears the rest later.
-    late = listening("late", patience=0)
+    late = listening(listener, pipeline.settings, "late", patience=0)
     listener.refuse = [(204, {}, b""), (204, {}, b""), (500, {}, b"")]
     take(pipeline, [answered(5500 + n, 80, "ethics-bias", 4, 1, 300 + n, activity=10 + n) for n in range(20)])
     with pytest.raises(UnavailableError, match="500"):
@@ -183,9 +183,31 @@ def test_a_webhook_hears_each_change_signed_and_once(pipeline: Pipeline, tmp_pat
     assert not heard & {one["id"] for one in listener.events}
     listener.refuse = [(401, {}, b"")]
     with pytest.raises(SettingsError, match="401") as raised:
-        feedback(listening("wrong"))
+        feedback(listening(listener, pipeline.settings, "wrong"))
     assert SECRET not in str(raised.value)
     listener.refuse = [(302, {"Location": "http://127.0.0.2/"}, b"")]
     with pytest.raises(SettingsError, match="sends on to"):
-        feedback(listening("moved"))
+        feedback(listening(listener, pipeline.settings, "moved"))
     listener.close()
+
+
+def test_who_is_being_erased_is_told_of_no_more(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by feedback beside it either, while the marts hold them still."""
+    listener = Listener()
+    hr = listening(listener, pipeline.settings, "people")
+    take(pipeline, [answered(9000 + n, 90, "ethics-bias", 2, 1, n, activity=n) for n in range(6)])
+    feedback(hr)
+    assert listener.events
+    listener.events.clear()
+    remade = erasing.made_anew
+
+    def beside(*given: Any) -> None:
+        feedback(hr)
+        remade(*given)
+
+    monkeypatch.setattr(erasing, "made_anew", beside)
+    done = erasing.erase(hr, person_of(hr, "mailto:p90@example.org"))
+    listener.close()
+    assert listener.events == []
+    assert (done.told, done.left) == (("people",), ())
+    assert not [key for key, value in told(pipeline) if value and key.startswith(done.person)]

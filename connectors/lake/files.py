@@ -64,9 +64,9 @@ class FileLake(Lake):
         with storage_errors(self.folder), _temporary(path) as temporary:
             pq.write_table(table, temporary, compression="zstd")
             _durable(temporary)
+            size = temporary.stat().st_size
             place = first if follows is None else follows
             claims.claim(self.folder, topic, partition, place, temporary, path)
-            size = temporary.stat().st_size
             with suppress(FileNotFoundError):  # whoever lands next has finished it
                 temporary.rename(path)
             claims.sync(path.parent)

@@ -2,12 +2,14 @@
 
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from connectors import lake
+from connectors.lake import claims
 from connectors.lake.files import FileLake
 from schemas.errors import StorageError, UnavailableError
 from schemas.lake import STATEMENTS
@@ -126,6 +128,21 @@ def test_what_a_killed_worker_had_claimed_is_finished_by_the_next(
     assert FileLake(tmp_path).finish("t", 0, 10)
     assert offsets(tmp_path) == list(range(15))
     assert not FileLake(tmp_path).finish("t", 0, 15)
+
+
+def test_a_worker_that_stood_still_behind_its_claim_finds_its_file_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claimed = claims.claim
+
+    def claim(*of: Any) -> None:
+        claimed(*of)
+        assert FileLake(tmp_path).finish("t", 0, 0)  # by another, before this one goes on
+
+    monkeypatch.setattr(claims, "claim", claim)
+    file = publish(tmp_path, 0, 9)
+    assert file.size == file.path.stat().st_size
+    assert offsets(tmp_path) == list(range(10))
 
 
 def test_a_claim_whose_file_is_gone_is_told_and_forgotten_by_who_is_alone(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Exactly once under fire: the lander is killed at random moments, a Kafka broker too; every statement lands once.
+"""Exactly once under fire: the lander is killed at random places, a Kafka broker too; every statement lands once.
 
 By hand, at full size:  python -m tests.end_to_end.kills --statements 200000 --kills 20 --log kafka [--lake s3 --faults 0.1]
 """
@@ -65,6 +65,11 @@ def lander(settings: Settings) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "flows.cli", "land"], env=environment, stdout=subprocess.DEVNULL)
 
 
+def landed_so_far(settings: Settings) -> int:
+    """How many records the files of the lake account for."""
+    return sum(file.last - file.first + 1 for file in lake_of(settings).published())
+
+
 def landed_once(settings: Settings, ids: list[str]) -> int:
     """How many landed, which are those that were sent, each once."""
     landed = landed_ids(settings)
@@ -79,26 +84,29 @@ def landed_under_fire(
     """Append statements, land them while killing, in a folder or a store; how many were sent, landed, and what the kills met."""
     random_bits = random.Random(seed)
     log_settings = EventLogSettings(kind="kafka", bootstrap_servers=broker.address) if broker else EventLogSettings()
-    land = LandSettings(batch_records=max(500, statements // 60))
+    batch = max(100, statements // kills // 20)
+    land = LandSettings(batch_records=batch)
     settings = Settings(home=home, event_log=log_settings, land=land, **(store.settings if store else {}))
     ids = sent(settings, statements, random_bits)
     restarts = {kills // 3, 2 * kills // 3} if broker else set()
     in_the_middle = 0
     for kill in range(kills):
-        before = len(lake_of(settings).published())
+        moment = landed_so_far(settings) + random_bits.randrange(batch, 8 * batch)
         running = lander(settings)
-        time.sleep(3.0 + random_bits.random() * 4)
+        while running.poll() is None and landed_so_far(settings) < moment:
+            time.sleep(0.01)
         if kill in restarts and broker:
             broker.kill()
             time.sleep(random_bits.random())
             broker.start()
-        in_the_middle += running.poll() is None and len(lake_of(settings).published()) > before
+        time.sleep(random_bits.random() * 0.05)
+        in_the_middle += running.poll() is None
         running.send_signal(signal.SIGKILL)
         running.wait()
         if kill == kills // 2:
             lake_of(settings).compact()
     assert lander(settings).wait() == 0, "the undisturbed landing failed"
-    return {"sent": len(ids), "landed": landed_once(settings, ids), "kills": kills, "kills_between_files": in_the_middle,
+    return {"sent": len(ids), "landed": landed_once(settings, ids), "kills": kills, "kills_in_the_middle": in_the_middle,
             "broker_restarts": len(restarts)}  # fmt: skip
 
 

@@ -14,10 +14,9 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-from flows.opening import lake_of
 from flows.settings import EventLogSettings, LandSettings, Settings
 from tests.broker import Broker
-from tests.end_to_end.kills import landed_once, lander, sent
+from tests.end_to_end.kills import landed_once, landed_so_far, lander, sent
 from tests.end_to_end.soak_scene import until
 from tests.object_store import ObjectStore
 
@@ -38,12 +37,12 @@ def landed_under_faults(
         ended: list[int] = []
         for fault in range(faults):
             ids += sent(settings, statements // faults, random_bits)
-            before = _landed(settings)
+            before = landed_so_far(settings)
             ended += [one.returncode for one in running if one.poll() is not None]
             running = [one for one in running if one.poll() is None]
             running += [lander(settings) for _ in range(workers - len(running))]
-            until(lambda before=before: _landed(settings) > before, 120)  # type: ignore[misc]  # in the middle of it
-            assert _landed(settings) < len(ids), "too few statements for a fault to meet any"
+            until(lambda before=before: landed_so_far(settings) > before, 120)  # type: ignore[misc]  # in the middle of it
+            assert landed_so_far(settings) < len(ids), "too few statements for a fault to meet any"
             one = random_bits.choice(running)
             if fault % 2:
                 one.send_signal(signal.SIGKILL)
@@ -61,10 +60,6 @@ def landed_under_faults(
             "killed": faults // 2,
             "paused": faults - faults // 2,
         }
-
-
-def _landed(settings: Settings) -> int:
-    return sum(file.last - file.first + 1 for file in lake_of(settings).published())
 
 
 def throughput(folder: Path, statements: int, on_s3: bool = False) -> list[dict[str, float]]:

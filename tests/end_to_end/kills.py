@@ -95,12 +95,12 @@ def landed_under_fire(
         running = lander(settings)
         while running.poll() is None and landed_so_far(settings) < moment:
             time.sleep(0.01)
+        in_the_middle += running.poll() is None
         if kill in restarts and broker:
             broker.kill()
             time.sleep(random_bits.random())
             broker.start()
         time.sleep(random_bits.random() * 0.05)
-        in_the_middle += running.poll() is None
         running.send_signal(signal.SIGKILL)
         running.wait()
         if kill == kills // 2:

@@ -28,6 +28,7 @@ from flows.opening import event_log, topics
 from flows.serve import clients
 from flows.settings import EventLogSettings, Settings
 from tests.broker import Broker
+from tests.end_to_end.soak_scene import until
 from tests.home import landed_ids
 from tests.receiver import VERSION
 
@@ -70,6 +71,7 @@ class Scene:
         self.ended = threading.Event()
         self.next_victims: list[str] = []
         self.lander: subprocess.Popen[str] | None = None
+        self.receiver: subprocess.Popen[str] | None = None
         self.serve()
 
     def command(self, *arguments: str) -> "subprocess.Popen[str]":
@@ -78,7 +80,9 @@ class Scene:
         )  # fmt: skip
 
     def serve(self) -> None:
-        self.receiver = self.command("serve", "--port", str(self.port))
+        """Start the receiver unless it runs: one that finds no broker when it starts ends, for whoever watches it to start again."""
+        if self.receiver is None or self.receiver.poll() is not None:
+            self.receiver = self.command("serve", "--port", str(self.port))
 
     def land(self) -> None:
         while not self.ended.is_set():
@@ -97,7 +101,7 @@ class Scene:
                 ["receiver", "lander", *(["broker"] if self.broker else [])], k=3 if self.broker else 2
             )
         victim = self.next_victims.pop()
-        if victim == "receiver":
+        if victim == "receiver" and self.receiver:
             self.receiver.send_signal(signal.SIGKILL)
             self.receiver.wait()
             time.sleep(chance.random() * 2)
@@ -112,8 +116,9 @@ class Scene:
 
     def close(self) -> None:
         self.ended.set()
-        self.receiver.send_signal(signal.SIGINT)
-        self.receiver.wait()
+        if self.receiver:
+            self.receiver.send_signal(signal.SIGINT)
+            self.receiver.wait()
         if self.broker:
             self.broker.kill()
         self.output.close()
@@ -122,7 +127,8 @@ class Scene:
 def under_fire(folder: Path, seconds: float, kafka: bool, seed: int, least: int = 1_000) -> dict[str, Any]:
     """What was answered, landed and killed. AssertionError where something was lost, doubled or halved.
 
-    Killed for so many seconds; then the load goes on until at least so many statements were answered, on a slow machine too.
+    Killed for so many seconds, and each at least once; then the load goes on until at least so many statements were answered, on a
+    slow machine too.
     """
     scene, told = Scene(folder, kafka), Told()
     threads = [threading.Thread(target=_write, args=(scene, told, random.Random(seed + n))) for n in range(_WRITERS)]
@@ -132,11 +138,11 @@ def under_fire(folder: Path, seconds: float, kafka: bool, seed: int, least: int 
         thread.start()
     chance, killed = random.Random(seed), Counter[str]()
     ends = time.monotonic() + seconds
-    while time.monotonic() < ends:
+    while time.monotonic() < ends or scene.next_victims:
+        _answered(scene, told, len(told.answered) + 1)  # so that each meets a load
         time.sleep(2 + chance.random() * 6)
         killed[scene.kill(chance)] += 1
-    while len(told.answered) < least and time.monotonic() < ends + _PATIENCE:
-        time.sleep(0.2)
+    _answered(scene, told, least)
     told.enough.set()
     for thread in threads:
         thread.join()
@@ -154,6 +160,14 @@ def under_fire(folder: Path, seconds: float, kafka: bool, seed: int, least: int 
         "answered": len(told.answered), "landed": len(landed), "refused": len(told.refused), "requests_without_answer": len(told.open),
         "of_these_landed": sum(set(ids) <= set(landed) for ids in told.open), "killed": dict(killed), "statuses": dict(told.statuses),
     }  # fmt: skip
+
+
+def _answered(scene: Scene, told: Told, least: int) -> None:
+    """Wait until so many statements were answered."""
+    ends = time.monotonic() + _PATIENCE
+    while len(told.answered) < least and time.monotonic() < ends:
+        scene.serve()
+        time.sleep(0.2)
 
 
 def _judge(told: Told, landed: list[str]) -> None:
@@ -239,8 +253,14 @@ def _read(scene: Scene, told: Told, chance: random.Random) -> None:
 
 
 def _kept(scene: Scene, told: Told) -> None:
-    """The receiver gives back what it answered."""
+    """The receiver, once it is up again, gives back what it answered."""
     with scene.client() as client:
+
+        def answers() -> bool:
+            scene.serve()
+            return client.get("/about").is_success
+
+        until(answers, _PATIENCE)
         for one in random.Random(0).sample(sorted(told.answered), min(300, len(told.answered))):
             answer = client.get("/statements", params={"statementId": one})
             if answer.status_code != 200:

@@ -1,11 +1,11 @@
 """Pages served over levels of a few people, for the tests that open them."""
 
-import socket
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from tests.broker import free_port
 from tests.lti import Platform
 from tests.receiver import Server
 
@@ -18,9 +18,7 @@ class Served(Server):
     """`proficio serve` with pages and a registered platform, after a run over what three people did."""
 
     def __init__(self, folder: Path, sinks: str = "", run: bool = True, **environment: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         self.url, self._sinks = f"http://127.0.0.1:{port}", sinks
         super().__init__(folder, port, **environment)
         self.platform = Platform(self.url)

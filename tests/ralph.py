@@ -2,13 +2,14 @@
 
 import base64
 import os
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import httpx
+
+from tests.broker import free_port
 
 _PACKAGES = ("ralph-malph[cli,lrs]==5.1.0", "requests")  # requests is imported and not declared
 USERNAME, PASSWORD = "me", "secret-word"
@@ -42,9 +43,7 @@ class Ralph:
              "--scope", "all", "--agent-ifi-mbox", "mailto:me@example.org"],
             check=True, env=environment, capture_output=True, cwd=folder,
         )  # fmt: skip
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/xAPI"
         with (folder / "log").open("wb") as log:
             self._process = subprocess.Popen(

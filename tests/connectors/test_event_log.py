@@ -22,7 +22,7 @@ from connectors.event_log.sqlite import SqliteEventLog
 from schemas.errors import InputError, StorageError, UnavailableError
 from schemas.records import Record, StoredRecord, Topic
 from tests.broker import Broker
-from tests.end_to_end.soak_scene import until
+from tests.processes import until
 
 
 @pytest.fixture(params=["sqlite", pytest.param("kafka", marks=pytest.mark.kafka)])

@@ -84,16 +84,16 @@ def landed_under_fire(
     """Append statements, land them while killing, in a folder or a store; how many were sent, landed, and what the kills met."""
     random_bits = random.Random(seed)
     log_settings = EventLogSettings(kind="kafka", bootstrap_servers=broker.address) if broker else EventLogSettings()
-    batch = max(100, statements // kills // 20)
+    batch = max(100, statements // kills // 20)  # of the 20 for each kill, it comes within the first 8
     land = LandSettings(batch_records=batch)
     settings = Settings(home=home, event_log=log_settings, land=land, **(store.settings if store else {}))
     ids = sent(settings, statements, random_bits)
     restarts = {kills // 3, 2 * kills // 3} if broker else set()
     in_the_middle = 0
     for kill in range(kills):
-        moment = landed_so_far(settings) + random_bits.randrange(batch, 8 * batch)
+        place = landed_so_far(settings) + random_bits.randrange(batch, 8 * batch)
         running = lander(settings)
-        while running.poll() is None and landed_so_far(settings) < moment:
+        while running.poll() is None and landed_so_far(settings) < place:
             time.sleep(0.01)
         in_the_middle += running.poll() is None
         if kill in restarts and broker:

@@ -9,14 +9,13 @@ By hand, at full length:  python -m tests.end_to_end.mixed_load --minutes 30 --l
 import argparse
 import os
 import random
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,11 +26,12 @@ import httpx
 from flows.opening import event_log, topics
 from flows.serve import clients
 from flows.settings import EventLogSettings, Settings
-from tests.broker import Broker
-from tests.end_to_end.soak_scene import until
+from tests.broker import Broker, free_port
 from tests.home import landed_ids
+from tests.processes import Kept, until
 from tests.receiver import VERSION
 
+_PROFICIO = [sys.executable, "-m", "flows.cli"]
 _WRITERS, _READERS = 3, 1
 _PATIENCE = 240  # seconds, for what is slow
 
@@ -52,76 +52,54 @@ class Scene:
     """A receiver, a lander and perhaps a broker as processes, in one home."""
 
     def __init__(self, folder: Path, kafka: bool) -> None:
-        self.broker = Broker(folder / "kafka") if kafka else None
-        log = (
-            EventLogSettings(kind="kafka", bootstrap_servers=self.broker.address) if self.broker else EventLogSettings()
-        )
+        self._broker = Broker(folder / "kafka") if kafka else None
+        log = EventLogSettings()
+        if self._broker:
+            log = EventLogSettings(kind="kafka", bootstrap_servers=self._broker.address)
         self.settings = Settings(home=folder / "home", event_log=log)
         with event_log(self.settings) as opened:
             opened.create(topics(self.settings))
-        self.secret = clients(self.settings).add("lms", frozenset({"write", "read-all"}))
-        self.environment = {
-            **os.environ, "PROFICIO_HOME": str(self.settings.home), "PROFICIO_EVENT_LOG__KIND": log.kind,
-            "PROFICIO_EVENT_LOG__BOOTSTRAP_SERVERS": log.bootstrap_servers,
+        self._secret = clients(self.settings).add("lms", frozenset({"write", "read-all"}))
+        self._environment = {
+            **os.environ, "PROFICIO_HOME": str(self.settings.home), **(self._broker.environment if self._broker else {}),
         }  # fmt: skip
-        self.output = (folder / "output").open("a+")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.ended = threading.Event()
+        self._port = free_port()
+        serve = [*_PROFICIO, "serve", "--port", str(self._port)]
+        self._receiver = Kept(serve, self._environment, folder / "output")
+        self._lander = Kept([*_PROFICIO, "land"], self._environment, folder / "output")
+        self._faults = {
+            "receiver": (self._receiver.pause, self._receiver.resume),
+            "lander": (self._lander.pause, self._lander.resume),
+            **({"broker": (self._broker.kill, self._broker.start)} if self._broker else {}),
+        }
         self.next_victims: list[str] = []
-        self.lander: subprocess.Popen[str] | None = None
-        self.receiver: subprocess.Popen[str] | None = None
-        self.serve()
-
-    def command(self, *arguments: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", *arguments], env=self.environment, stdout=self.output, stderr=self.output, text=True,
-        )  # fmt: skip
-
-    def serve(self) -> None:
-        """Start the receiver unless it runs: one that finds no broker when it starts ends, for whoever watches it to start again."""
-        if self.receiver is None or self.receiver.poll() is not None:
-            self.receiver = self.command("serve", "--port", str(self.port))
-
-    def land(self) -> None:
-        while not self.ended.is_set():
-            self.lander = self.command("land")
-            self.lander.wait()
 
     def client(self) -> httpx.Client:
         return httpx.Client(
-            base_url=f"http://127.0.0.1:{self.port}/xapi", auth=("lms", self.secret), headers=VERSION, timeout=120
+            base_url=f"http://127.0.0.1:{self._port}/xapi", auth=("lms", self._secret), headers=VERSION, timeout=120
         )
 
     def kill(self, chance: random.Random) -> str:
         """Kill one of the processes, and start it again."""
         if not self.next_victims:  # each once in a round, in any order
-            self.next_victims = chance.sample(
-                ["receiver", "lander", *(["broker"] if self.broker else [])], k=3 if self.broker else 2
-            )
+            self.next_victims = chance.sample(sorted(self._faults), k=len(self._faults))
         victim = self.next_victims.pop()
-        if victim == "receiver" and self.receiver:
-            self.receiver.send_signal(signal.SIGKILL)
-            self.receiver.wait()
-            time.sleep(chance.random() * 2)
-            self.serve()
-        elif victim == "lander" and self.lander:
-            self.lander.send_signal(signal.SIGKILL)
-        elif self.broker and victim == "broker":
-            self.broker.kill()
-            time.sleep(chance.random() * 2)
-            self.broker.start()
+        fail, mend = self._faults[victim]
+        fail()
+        time.sleep(chance.random() * 2)
+        mend()
         return victim
 
+    def land(self) -> None:
+        """Let the lander end, and land what it left, undisturbed."""
+        self._lander.stop()
+        subprocess.run([*_PROFICIO, "land"], env=self._environment, stdout=subprocess.DEVNULL, check=True)
+
     def close(self) -> None:
-        self.ended.set()
-        if self.receiver:
-            self.receiver.send_signal(signal.SIGINT)
-            self.receiver.wait()
-        if self.broker:
-            self.broker.kill()
-        self.output.close()
+        self._lander.stop()
+        self._receiver.stop()
+        if self._broker:
+            self._broker.kill()
 
 
 def under_fire(folder: Path, seconds: float, kafka: bool, seed: int, least: int = 1_000) -> dict[str, Any]:
@@ -130,44 +108,39 @@ def under_fire(folder: Path, seconds: float, kafka: bool, seed: int, least: int 
     Killed for so many seconds, and each at least once; then the load goes on until at least so many statements were answered, on a
     slow machine too.
     """
-    scene, told = Scene(folder, kafka), Told()
-    threads = [threading.Thread(target=_write, args=(scene, told, random.Random(seed + n))) for n in range(_WRITERS)]
-    threads += [threading.Thread(target=_read, args=(scene, told, random.Random(-seed))) for _ in range(_READERS)]
-    landing = threading.Thread(target=scene.land)
-    for thread in (*threads, landing):
-        thread.start()
-    chance, killed = random.Random(seed), Counter[str]()
-    ends = time.monotonic() + seconds
-    while time.monotonic() < ends or scene.next_victims:
-        _answered(scene, told, len(told.answered) + 1)  # so that each meets a load
-        time.sleep(2 + chance.random() * 6)
-        killed[scene.kill(chance)] += 1
-    _answered(scene, told, least)
-    told.enough.set()
-    for thread in threads:
-        thread.join()
-    scene.ended.set()
-    landing.join()
-    assert scene.command("land").wait() == 0, "the undisturbed landing failed"
-    landed = landed_ids(scene.settings)
-    _kept(scene, told)
-    scene.close()
+    told, chance, killed = Told(), random.Random(seed), Counter[str]()
+    with closing(Scene(folder, kafka)) as scene:
+        threads = [
+            threading.Thread(target=_write, args=(scene, told, random.Random(seed + n))) for n in range(_WRITERS)
+        ]
+        threads += [threading.Thread(target=_read, args=(scene, told, random.Random(-seed))) for _ in range(_READERS)]
+        for thread in threads:
+            thread.start()
+        try:
+            ends = time.monotonic() + seconds
+            while time.monotonic() < ends or scene.next_victims:  # the rest of a round
+                _answered(told, len(told.answered) + 1)  # so that each meets a load
+                time.sleep(2 + chance.random() * 6)
+                killed[scene.kill(chance)] += 1
+            _answered(told, least)
+        finally:
+            told.enough.set()
+            for thread in threads:
+                thread.join()
+        scene.land()
+        landed = landed_ids(scene.settings)
+        _kept(scene, told)
     output = (folder / "output").read_text()
     assert "Traceback" not in output, output[-5000:]
     _judge(told, landed)
-    assert len(told.answered) >= least, f"{len(told.answered)} statements were answered in all this time"
     return {
         "answered": len(told.answered), "landed": len(landed), "refused": len(told.refused), "requests_without_answer": len(told.open),
         "of_these_landed": sum(set(ids) <= set(landed) for ids in told.open), "killed": dict(killed), "statuses": dict(told.statuses),
     }  # fmt: skip
 
 
-def _answered(scene: Scene, told: Told, least: int) -> None:
-    """Wait until so many statements were answered."""
-    ends = time.monotonic() + _PATIENCE
-    while len(told.answered) < least and time.monotonic() < ends:
-        scene.serve()
-        time.sleep(0.2)
+def _answered(told: Told, least: int) -> None:
+    until(lambda: len(told.answered) >= least, _PATIENCE)
 
 
 def _judge(told: Told, landed: list[str]) -> None:
@@ -255,12 +228,7 @@ def _read(scene: Scene, told: Told, chance: random.Random) -> None:
 def _kept(scene: Scene, told: Told) -> None:
     """The receiver, once it is up again, gives back what it answered."""
     with scene.client() as client:
-
-        def answers() -> bool:
-            scene.serve()
-            return client.get("/about").is_success
-
-        until(answers, _PATIENCE)
+        until(lambda: client.get("/about").is_success, _PATIENCE)
         for one in random.Random(0).sample(sorted(told.answered), min(300, len(told.answered))):
             answer = client.get("/statements", params={"statementId": one})
             if answer.status_code != 200:

@@ -29,6 +29,7 @@ from tests.end_to_end import soak_scene
 from tests.end_to_end.mixed_load import statement
 from tests.end_to_end.soak_scene import Scene
 from tests.home import landed_ids
+from tests.processes import until
 from tests.receiver import VERSION
 
 _FULL_MINUTES = 120  # for which the rules stand as they are
@@ -152,7 +153,7 @@ def _ask(scene: Scene, seen: Soak) -> None:
 def _calm(scene: Scene) -> None:
     """Wait until no alert fires: what was mended has to be seen to be, a sink once it is not left in peace any more."""
     with httpx.Client(base_url=scene.prometheus, timeout=10) as client:
-        soak_scene.until(lambda: not _firing(client), 900)
+        until(lambda: not _firing(client), 900)
 
 
 def _firing(client: httpx.Client) -> set[str]:

@@ -3,10 +3,8 @@
 import contextlib
 import os
 import re
-import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,50 +20,11 @@ from flows.settings import EventLogSettings, Settings
 from tests import disk
 from tests.broker import Broker, free_port
 from tests.http_server import Answer, HttpServer
+from tests.processes import Kept, until
 
 ROOT = Path(__file__).parents[2]
 _FULL_MIB, _LEAST_MIB = 4096, 700  # of the disk, by how long the soak is
 BACK = 600  # seconds that the clock steps back
-
-
-class Kept:
-    """A process that is started again when it ends, as systemd would."""
-
-    def __init__(self, command: list[Any], environment: dict[str, str], output: Path) -> None:
-        self._command, self._environment, self.starts = command, environment, 0
-        self._output = output.open("ab")
-        self.process: subprocess.Popen[bytes] | None = None
-        self._stopped = threading.Event()
-        self.resume()
-
-    def _keep(self) -> None:
-        while not self._stopped.is_set():
-            self.starts += 1
-            self.process = subprocess.Popen(
-                self._command, env=self._environment, stdout=self._output, stderr=self._output, start_new_session=True
-            )
-            self.process.wait()
-            self._stopped.wait(1)
-
-    def pause(self) -> None:
-        """Kill it, and do not start it again until `resume`."""
-        self._stopped.set()
-        if self.process:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self._thread.join()
-
-    def resume(self) -> None:
-        """Start it, and again whenever it ends."""
-        self._stopped.clear()
-        self._thread = threading.Thread(target=self._keep, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        if self.process:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait(120)
-        self._output.close()
 
 
 @dataclass
@@ -222,15 +181,3 @@ def _step(clock: Path, offset: str) -> None:
     new = clock.with_suffix(".new")
     new.write_text(offset)
     new.replace(clock)
-
-
-def until(holds: Callable[[], bool], seconds: float) -> None:
-    ends = time.monotonic() + seconds
-    while True:
-        try:
-            if holds():
-                return
-        except httpx.HTTPError:
-            pass
-        assert time.monotonic() < ends, "it did not come to that in time"
-        time.sleep(0.3)

@@ -17,8 +17,8 @@ from pathlib import Path
 from flows.settings import EventLogSettings, LandSettings, Settings
 from tests.broker import Broker
 from tests.end_to_end.kills import landed_once, landed_so_far, lander, sent
-from tests.end_to_end.soak_scene import until
 from tests.object_store import ObjectStore
+from tests.processes import until
 
 _PARTITIONS = 8
 _SESSION = 6.0  # seconds: the shortest that a broker grants

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -24,6 +23,7 @@ import yaml
 from flows.opening import event_log
 from flows.settings import Settings
 from schemas.records import STATEMENTS, Record
+from tests.broker import free_port
 from tests.home import GOOD, Home
 from tests.processes import descendants
 
@@ -160,9 +160,7 @@ def test_in_stream_a_level_follows_its_event_at_once(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     folder = tmp_path_factory.mktemp("prefect")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}/api"
     environment = {
         "PREFECT_HOME": str(folder), "PREFECT_API_URL": url, "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

@@ -21,10 +21,10 @@ from schemas.errors import QualityError, StorageError
 from schemas.records import STATEMENTS, Record, StoredRecord, Topic
 from tests.broker import Broker
 from tests.end_to_end.kills import landed_under_fire
-from tests.end_to_end.soak_scene import until
 from tests.end_to_end.workers import landed_under_faults
 from tests.home import landed_ids
 from tests.object_store import ObjectStore
+from tests.processes import until
 
 
 def statement(number: int, **more: Any) -> dict[str, Any]:

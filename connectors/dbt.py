@@ -4,9 +4,10 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,9 @@ def described() -> dict[str, Described]:
 class DbtProject:
     """The project's copy under `folder`, with `seeds` written into it, on the warehouse file given, or on Spark without one.
 
-    The first call parses the project and keeps the manifest, so that no later one does, whatever variables it is given.
-    With `as_tasks`, inside of a Prefect run, each model and test is a task run of its own; that parses with each call. `as_of` is
-    the moment that stands for now.
+    The first call parses the project and keeps the manifest in the folder `parsed`, so that no later one does, of this process or
+    another, whatever variables it is given. With `as_tasks`, inside of a Prefect run, each model and test is a task run of its
+    own; that parses with each call. `as_of` is the moment that stands for now.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class DbtProject:
         folder: Path,
         seeds: Mapping[str, str],
         warehouse: Path | None,
+        parsed: Path,
         memory: str,
         least_group: int = 5,
         as_tasks: bool = False,
@@ -65,6 +67,10 @@ class DbtProject:
         with storage_errors(folder):
             self.digest = f"{_refresh(folder, seeds)} {least_group}"
         self._target = "duckdb" if warehouse else "spark"
+        # What a manifest is made of: the project, the names of the database and of the seeds, dbt itself.
+        dbt = (version("dbt-core"), version(f"dbt-{self._target}"))
+        made_of = (str(warehouse and warehouse.name), *sorted(seeds), *dbt)
+        self._parsed = parsed / f"dbt-{_digest(f'{one} ' for one in made_of)}.msgpack"
         self._environment = {
             "PROFICIO_WAREHOUSE": str(warehouse),
             "PROFICIO_WAREHOUSE_TEMP": str(folder / "spill"),
@@ -134,8 +140,32 @@ class DbtProject:
         return path.read_text("utf-8")
 
     def parse(self) -> None:
-        """Parse the project once; later calls then need not."""
-        self.invoke("parse")
+        """Parse the project, or take what it was parsed to; later calls then need not."""
+        if not self._as_tasks:
+            self._manifest = self._kept()
+        if self._manifest is None:
+            self.invoke("parse")
+            with storage_errors(self._parsed):
+                self._parsed.parent.mkdir(parents=True, exist_ok=True)
+                part = self._parsed.with_suffix(f".{os.getpid()}.part")
+                shutil.copyfile(self.folder / "target" / "partial_parse.msgpack", part)
+                part.replace(self._parsed)
+
+    def _kept(self) -> Any:
+        """What the project was parsed to; none, where that was not kept or is damaged."""
+        from dbt.contracts.graph.manifest import Manifest
+        from dbt.contracts.graph.nodes import SeedNode
+        from dbt.parser.manifest import extended_mashumuro_decoder
+
+        try:
+            manifest = Manifest.from_msgpack(self._parsed.read_bytes(), decoder=extended_mashumuro_decoder)
+        except (FileNotFoundError, ValueError, TypeError, LookupError, AttributeError):
+            return None
+        for node in manifest.nodes.values():
+            if isinstance(node, SeedNode):
+                node.root_path = str(self.folder.absolute())  # where dbt-duckdb looks for the file
+        manifest.build_flat_graph()
+        return manifest
 
     def _raise(self, command: str, results: list[dict[str, Any]]) -> None:
         failed = [one for one in results if one["status"] in ("error", "fail", "runtime error")]
@@ -163,14 +193,9 @@ def _shortened(message: str) -> str:
 
 def _refresh(folder: Path, seeds: Mapping[str, str]) -> str:
     """Make the copy what the package and the seeds say; a digest of both."""
-    digest = sha256()
-    for path in sorted(_PACKAGED.rglob("*")):
-        if path.suffix in (".sql", ".yml", ".py") and not {"target", "logs"} & set(path.parts):
-            digest.update(path.read_bytes())
-    for name, text in sorted(seeds.items()):
-        digest.update(f"{name}\n{text}".encode())
+    digest = _digest(f"{name}\n{text}" for name, text in sorted(seeds.items()))
     stamp = folder / ".digest"
-    if not stamp.exists() or stamp.read_text() != digest.hexdigest():
+    if not stamp.exists() or stamp.read_text() != digest:
         shutil.rmtree(folder, ignore_errors=True)
         try:
             shutil.copytree(_PACKAGED, folder, ignore=_NOT_COPIED, dirs_exist_ok=True)
@@ -178,7 +203,18 @@ def _refresh(folder: Path, seeds: Mapping[str, str]) -> str:
             raise OSError(error.args[0][0][2]) from error  # why for the first, of all files that it could not copy
         for name, text in seeds.items():
             (folder / "seeds" / f"{name}.csv").write_text(text, encoding="utf-8")
-        stamp.write_text(digest.hexdigest())
+        stamp.write_text(digest)
+    return digest
+
+
+def _digest(parts: Iterable[str]) -> str:
+    """A digest of the project as it is installed, and of `parts`."""
+    digest = sha256()
+    for path in sorted(_PACKAGED.rglob("*")):
+        if path.suffix in (".sql", ".yml", ".py") and not {"target", "logs"} & set(path.parts):
+            digest.update(path.read_bytes())
+    for part in parts:
+        digest.update(part.encode())
     return digest.hexdigest()
 
 

@@ -190,6 +190,7 @@ def dbt_project(settings: Settings, as_tasks: bool = False, as_of: str = "", tar
         settings.home / ("dbt-spark" if target == "spark" else "dbt"),
         seeded,
         None if target == "spark" else settings.warehouse,
+        settings.compiled_folder,
         settings.estimate.memory,
         settings.publish.least_group,
         as_tasks,

@@ -31,7 +31,7 @@ def past(settings: Settings, day: date, folder: Path, log: EventLog | None = Non
         raise InputError(f"Nothing had been received by {day}.", "Give a later day.")
     work = folder.with_name(f".{folder.name}.part")
     rmtree(work, ignore_errors=True)
-    own = settings.model_copy(update={"home": work / "home", "lake": ""})
+    own = settings.model_copy(update={"home": work / "home", "lake": "", "compiled": settings.compiled_folder})
     try:
         with storage_errors(work), lake_of(settings).reading():
             _take_over(settings, own, files)

@@ -162,6 +162,7 @@ class Settings(BaseSettings):
     )
 
     home: Path = Path(".proficio")
+    compiled: Path | None = None  # folder of compiled predictions and of the parsed dbt project, which homes may share
     # s3://bucket/prefix, gs://…, abfss://container@account.dfs.core.windows.net/… or file:///folder; "": a folder of home
     lake: str = Field("", pattern=r"^((s3|s3a|gs|abfss|file)://.+)?$")
     # obstore's own names: endpoint, region, timeout …; credentials come from the environment, as the cloud's tools have them
@@ -194,6 +195,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Environment variables stand over what the TOML file gave."""
         return env_settings, init_settings
+
+    @property
+    def compiled_folder(self) -> Path:
+        """Folder of what is compiled once; may be removed at any time."""
+        return self.compiled or self.home / "compiled"
 
     @property
     def lake_folder(self) -> Path:

@@ -97,6 +97,7 @@ TEMPLATE = """\
 # PROFICIO_EVENT_LOG__KIND=kafka is event_log.kind = "kafka".
 
 # home = ".proficio"            # where all data lives, relative to this file
+# compiled = ".proficio/compiled"   # what is compiled once, for data folders to share; without it, a folder of home
 # lake = "s3://learning/lake"   # or gs://…, abfss://…, file:///folder; without it, a folder of home
 # lake_options = { region = "eu-central-1" }    # obstore's own names: endpoint, timeout …; credentials from the environment
 

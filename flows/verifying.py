@@ -142,7 +142,9 @@ def _rebuilt(settings: Settings) -> Finding:
             (Path(folder) / "calibrations").symlink_to(settings.calibrations.absolute())
         key = SecretStr(identities(settings).key.decode())
         identity = settings.identity.model_copy(update={"key": key})
-        anew = settings.model_copy(update={"home": Path(folder), "identity": identity})
+        anew = settings.model_copy(
+            update={"home": Path(folder), "identity": identity, "compiled": settings.compiled_folder}
+        )
         estimate(anew, full_refresh=True)
         with warehouse.connected(settings.warehouse, read_only=True) as connection:
             connection.execute(f"attach '{warehouse.quoted(anew.warehouse)}' as anew (read_only)")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import Phase
 from hypothesis import settings as hypothesis_settings
@@ -16,13 +17,17 @@ from playwright.sync_api import Browser, sync_playwright
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-# A data folder keeps what Numba compiled; compiled once for the data folders of all tests.
-os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parent.parent / ".proficio" / "compiled"))
+# Compiled once for the data folders of all tests; the second for those that call functions, not commands.
+os.environ["PROFICIO_COMPILED"] = str(Path(__file__).parent.parent / ".proficio" / "compiled")
+os.environ.setdefault("NUMBA_CACHE_DIR", os.environ["PROFICIO_COMPILED"])
 
 from flows.settings import Settings
 from tests.broker import Broker, can_run
 from tests.home import Home
 from tests.object_store import ObjectStore
+
+# Beside other tests, on a slow machine, an answer takes longer than the 5 seconds that httpx waits.
+httpx._config.DEFAULT_TIMEOUT_CONFIG.read = 60
 
 # An example that runs the whole pipeline takes seconds: what failed is told as it is, not made smaller first.
 hypothesis_settings.register_profile("proficio", phases=[Phase.explicit, Phase.reuse, Phase.generate])

@@ -8,6 +8,7 @@ from typing import Any
 
 from flows.opening import lake_of
 from flows.settings import Settings
+from tests import command_server
 
 GOOD = {
     "actor": {"mbox": "mailto:ada@example.org", "name": "Ada"},
@@ -26,13 +27,9 @@ class Home:
         folder.mkdir(parents=True, exist_ok=True)
         self("init")
 
-    def __call__(self, *arguments: str, expect: int = 0, stdin: bytes | None = None, **env: str) -> str:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("PROFICIO_")}
-        done = subprocess.run(
-            [sys.executable, "-m", "flows.cli", *arguments], cwd=self.folder, input=stdin, capture_output=True,
-            env={**environment, "PYTHONPATH": str(Path(__file__).parents[1]), **env}, check=False,
-        )  # fmt: skip
-        told = done.stdout.decode() + done.stderr.decode()
+    def __call__(self, *arguments: str, expect: int = 0, stdin: bytes = b"", **env: str) -> str:
+        done = command_server.run(arguments, self.folder, stdin, **env)
+        told = done.stdout + done.stderr
         assert "Traceback" not in told, told
         assert done.returncode == expect, told
         return told

@@ -33,7 +33,9 @@ class Pipeline:
         """With the definitions that ship, less what `changes` says (fields of Definitions)."""
         settings = Settings(home=home)
         chosen = replace(definitions(settings), **changes)
-        project = DbtProject(home / "dbt", seeds(chosen, calibration, 0.5), settings.warehouse, "2GB", 1)
+        project = DbtProject(
+            home / "dbt", seeds(chosen, calibration, 0.5), settings.warehouse, settings.compiled_folder, "2GB", 1
+        )
         project.parse()
         return Pipeline(settings, [competency.id for competency in chosen.framework.competencies], project)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import command_server
 from tests.generated import generated
 
 ROOT = Path(__file__).parent.parent
@@ -25,7 +26,7 @@ ELSEWHERE = {
     "make generated": "test_generated_files_are_up_to_date",
     "make .venv/done": "CI",
     "make slow": "by hand",
-    "make bench": "by hand; tests/test_docs.py::test_the_benchmark_runs runs it small",
+    "make bench": "by hand; test_the_benchmark_runs (make slow) runs it small",
     "python3 -m venv": "tests/test_wheel.py",
     "/opt/proficio/bin/pip install": "tests/test_wheel.py",
     "PROFICIO_EVENT_LOG__KIND=kafka proficio": "tests/flows/test_cli.py::test_a_missing_topic_is_told",
@@ -75,20 +76,11 @@ def test_the_commands_of_an_operator_run_in_their_order(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     who = ["-c", "user.name=A", "-c", "user.email=a@e.org"]
     subprocess.run(["git", *who, "commit", "-q", "--allow-empty", "-m", "x"], cwd=tmp_path, check=True)
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("PROFICIO_")}
-    environment["PYTHONPATH"] = str(ROOT)
     ran = 0
     for page, command in commands():
         if page == "README.md" and command.startswith(HERE):
             arguments = [one.replace("60", "2") if "stream" in command else one for one in shlex.split(command)[1:]]
-            done = subprocess.run(
-                [sys.executable, "-m", "flows.cli", *arguments],
-                cwd=tmp_path,
-                env=environment,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            done = command_server.run(arguments, tmp_path)
             assert done.returncode == 0, (command, done.stdout, done.stderr)
             ran += 1
     assert ran >= 9
@@ -97,8 +89,6 @@ def test_the_commands_of_an_operator_run_in_their_order(tmp_path: Path) -> None:
 def test_the_tutorial_is_true(tmp_path: Path) -> None:
     """Its files are written, its commands run in their order, and each line that it shows is among what they say."""
     text = (ROOT / "docs" / "tutorial.md").read_text("utf-8")
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("PROFICIO_")}
-    environment["PYTHONPATH"] = str(ROOT)
     told, shown = "", 0
     for kind, title, block in re.findall(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```', text, re.DOTALL | re.MULTILINE):
         if title == "proficio.toml":
@@ -116,10 +106,7 @@ def test_the_tutorial_is_true(tmp_path: Path) -> None:
         else:
             told = ""
             for command in (line for line in block.splitlines() if line.startswith(HERE)):
-                done = subprocess.run(
-                    [sys.executable, "-m", "flows.cli", *shlex.split(command)[1:]], cwd=tmp_path, env=environment,
-                    capture_output=True, text=True, check=False,
-                )  # fmt: skip
+                done = command_server.run(shlex.split(command)[1:], tmp_path)
                 assert done.returncode == 0, (command, done.stdout, done.stderr)
                 told += " ".join((done.stdout + done.stderr).split()) + " "
     assert shown >= 8
@@ -180,6 +167,7 @@ def test_the_framework_holds_every_item_of_its_source() -> None:
         assert item in seeds, item
 
 
+@pytest.mark.slow
 def test_the_benchmark_runs(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks", "landing", "--small"], cwd=tmp_path, capture_output=True, text=True, check=False,

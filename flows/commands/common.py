@@ -20,7 +20,7 @@ def load(context: typer.Context) -> Settings:
     settings = settings_file.load(config)
     write_logs(settings.logs.format)
     os.environ.setdefault("PREFECT_HOME", str(settings.home / "prefect"))
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(settings.home / "compiled"))
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(settings.compiled_folder))
     return settings
 
 

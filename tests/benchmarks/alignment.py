@@ -38,7 +38,13 @@ def _seconds(home: Path, count: int, statements: int) -> tuple[float, int]:
         [one.id for one in chosen.framework.levels],
     )
     rules = tuple(_rule(n, competencies[n % len(competencies)], levels[n % len(levels)]) for n in range(count))
-    project = DbtProject(home / "dbt", seeds(replace(chosen, rules=rules), Calibration()), settings.warehouse, "6GB")
+    project = DbtProject(
+        home / "dbt",
+        seeds(replace(chosen, rules=rules), Calibration()),
+        settings.warehouse,
+        settings.compiled_folder,
+        "6GB",
+    )
     warehouse.begin_load(settings.warehouse, lake_of(settings), project.digest, identities(settings))
     project.invoke("seed", "--full-refresh")
     project.invoke("run", "--full-refresh", "--select", "stg_statements")

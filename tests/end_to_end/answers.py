@@ -55,7 +55,9 @@ def main(path: Path) -> None:
         rules = [Rule(name=name, match=Match(course=f"https://answers.example.org/skills/{name}"), competency=name,
                       level="intermediate", weight=1.0, outcome="success") for name in names]  # fmt: skip
         given = Definitions(chosen, tuple(rules))
-        project = DbtProject(settings.home / "dbt", seeds(given, calibration), settings.warehouse, "4GB")
+        project = DbtProject(
+            settings.home / "dbt", seeds(given, calibration), settings.warehouse, settings.compiled_folder, "4GB"
+        )
         with event_log(settings) as log:
             log.append(STATEMENTS, [Record(one["actor"]["mbox"], orjson.dumps(one)) for one in _statements(table)])
             print(f"{land(settings, log).landed:,} answers landed")

@@ -23,6 +23,7 @@ from flows.settings_file import load
 from schemas.records import LEVELS, REJECTED, STATEMENTS
 from tests.broker import Broker
 from tests.home import GOOD, Home
+from tests.processes import until
 from tests.receiver import Server, multipart
 
 ADA, GRACE = {"mbox": "mailto:ada@example.org", "name": "Ada"}, {"mbox": "mailto:grace@example.org"}
@@ -152,9 +153,10 @@ def test_a_person_is_exported_and_erased_while_statements_arrive(server: Server,
     assert "answered" in exported["dead_letters.ndjson"]
 
     person = json.loads(exported["person.json"])["person"]
+    landed = len(home.rows())
     stream = home.start("stream", **given)
     writer = Writer(server)
-    time.sleep(8)
+    until(lambda: len(home.rows()) > landed, 300)
     erased = json.loads(home("person", "erase", "https://lms.example.org|4711", "--yes", "--json", **given))
     assert erased["left"] == []
     assert erased["statements"] == 4 and erased["statements_changed"] == 3 and erased["dead_letters"] == 1

@@ -17,6 +17,7 @@ from flows.dead_letters import dead_letters
 from flows.estimate import estimate
 from flows.land import land
 from flows.opening import definitions, event_log, identities, lake_of
+from flows.settings import Settings
 from schemas.records import STATEMENTS, Record
 from tests.graded import CALIBRATION, COMPETENCIES, PARAMETERS, answered, pieces_of, voiding
 from tests.home import landed_ids
@@ -215,8 +216,27 @@ def test_a_changed_rule_estimates_everything_anew(tmp_path: Path) -> None:
     chosen = definitions(pipeline.settings)
     other = tuple(rule.model_copy(update={"weight": 2.0}) for rule in chosen.rules)
     project = DbtProject(
-        tmp_path / "dbt", seeds(replace(chosen, rules=other), CALIBRATION), pipeline.settings.warehouse, "2GB"
-    )
+        tmp_path / "dbt", seeds(replace(chosen, rules=other), CALIBRATION), pipeline.settings.warehouse,
+        pipeline.settings.compiled_folder, "2GB",
+    )  # fmt: skip
     done = estimate(pipeline.settings, project=project)
     assert done.full_refresh
     assert warehouse.rows(pipeline.settings.warehouse, "select weight from mart_evidence") == [{"weight": 2.0}]
+
+
+def test_the_project_is_parsed_once_for_data_folders_that_share_it_and_anew_where_that_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROFICIO_COMPILED", str(tmp_path / "compiled"))
+    rules = definitions(Settings()).rules
+    for weight, parses in ((1.0, True), (2.0, False), (3.0, True)):
+        if weight == 3:
+            (kept,) = (tmp_path / "compiled").glob("dbt-*")
+            kept.write_bytes(kept.read_bytes()[:1000])
+        own = tuple(rule.model_copy(update={"weight": weight}) for rule in rules)
+        pipeline = Pipeline.at(tmp_path / str(weight), CALIBRATION, rules=own)
+        assert (pipeline.project.folder / "target" / "partial_parse.msgpack").exists() is parses
+        pipeline.take([answered(1, 0, "data-literacy", 2, 1.0, 1)])
+        assert warehouse.rows(pipeline.settings.warehouse, "select weight from mart_evidence") == [{"weight": weight}]
+    assert {path.suffix for path in (tmp_path / "compiled").iterdir()} == {".msgpack"}
+    assert kept.stat().st_size > 100_000

@@ -10,6 +10,7 @@ from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import yaml
 
@@ -147,7 +148,7 @@ class DbtProject:
             self.invoke("parse")
             with storage_errors(self._parsed):
                 self._parsed.parent.mkdir(parents=True, exist_ok=True)
-                part = self._parsed.with_suffix(f".{os.getpid()}.part")
+                part = self._parsed.with_suffix(f".{uuid4().hex}.part")
                 shutil.copyfile(self.folder / "target" / "partial_parse.msgpack", part)
                 part.replace(self._parsed)
 

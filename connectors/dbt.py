@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -165,6 +166,9 @@ class DbtProject:
         for node in manifest.nodes.values():
             if isinstance(node, SeedNode):
                 node.root_path = str(self.folder.absolute())  # where dbt-duckdb looks for the file
+        manifest.metadata.generated_at = datetime.now(UTC).replace(
+            tzinfo=None
+        )  # as dbt says of one that it takes up again
         manifest.build_flat_graph()
         return manifest
 

@@ -1,5 +1,6 @@
 """Levels by dbt: equal to the reference estimator, whatever the order, batches, duplicates, late and voided statements."""
 
+import json
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -228,7 +229,7 @@ def test_the_project_is_parsed_once_for_data_folders_that_share_it_and_anew_wher
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PROFICIO_COMPILED", str(tmp_path / "compiled"))
-    rules = definitions(Settings()).rules
+    rules, made_at = definitions(Settings()).rules, []
     for weight, parses in ((1.0, True), (2.0, False), (3.0, True)):
         if weight == 3:
             (kept,) = (tmp_path / "compiled").glob("dbt-*")
@@ -238,5 +239,8 @@ def test_the_project_is_parsed_once_for_data_folders_that_share_it_and_anew_wher
         assert (pipeline.project.folder / "target" / "partial_parse.msgpack").exists() is parses
         pipeline.take([answered(1, 0, "data-literacy", 2, 1.0, 1)])
         assert warehouse.rows(pipeline.settings.warehouse, "select weight from mart_evidence") == [{"weight": weight}]
+        manifest = json.loads((pipeline.project.folder / "target" / "manifest.json").read_text())
+        made_at.append(manifest["metadata"]["generated_at"])
+    assert len(set(made_at)) == 3
     assert {path.suffix for path in (tmp_path / "compiled").iterdir()} == {".msgpack"}
     assert kept.stat().st_size > 100_000

@@ -166,9 +166,8 @@ class DbtProject:
         for node in manifest.nodes.values():
             if isinstance(node, SeedNode):
                 node.root_path = str(self.folder.absolute())  # where dbt-duckdb looks for the file
-        manifest.metadata.generated_at = datetime.now(UTC).replace(
-            tzinfo=None
-        )  # as dbt says of one that it takes up again
+        # As dbt does with one that it takes up again.
+        manifest.metadata.generated_at = datetime.now(UTC).replace(tzinfo=None)
         manifest.build_flat_graph()
         return manifest
 
